@@ -204,7 +204,7 @@ void lanes_step_full_with(LanesIsa isa, size_t d, const double *a, const double 
                    coefficient[2], coefficient[3] * sums[1], coefficient[3] * sums[0]};
   size_t blocks = (d + FULL_BLOCK - 1) / FULL_BLOCK, groups = blocks < FULL_GROUPS ? blocks : FULL_GROUPS;
   double part[FULL_GROUPS][FULL_SUMS];
-#pragma omp parallel for schedule(static) if (blocks >= PARALLEL_FROM)
+#pragma omp parallel for schedule(dynamic) if (blocks >= PARALLEL_FROM)
   for (size_t group = 0; group < groups; group++)
     full_group(kernel, d, group * blocks / groups, (group + 1) * blocks / groups, a, b, u, v, &step, part[group]);
   Compensated total[FULL_SUMS] = {{0, 0}};
