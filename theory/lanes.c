@@ -198,7 +198,7 @@ static void full_group(const LanesKernel *kernel, size_t d, size_t first, size_t
 
 void lanes_step_full_with(LanesIsa isa, size_t d, const double *a, const double *b, double *u, double *v,
                           const double coefficient[4], double sums[6]) {
-  enum { PARALLEL_FROM = 8 }; /* blocks; below, starting threads costs more than it saves */
+  enum { PARALLEL_FROM = 16 }; /* blocks; below, starting threads costs more than it saves */
   const LanesKernel *kernel = kernel_of(isa);
   FullStep step = {coefficient[0], coefficient[1] * sums[4], coefficient[1] * sums[3],
                    coefficient[2], coefficient[3] * sums[1], coefficient[3] * sums[0]};
