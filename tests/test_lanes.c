@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -414,6 +416,38 @@ Test(full_step, is_what_it_says_at_odd_sizes) {
 /* Many more blocks than groups. */
 Test(full_step, is_what_it_says_in_high_dimension) {
   compare_full(3000017);
+}
+
+/* d numbers that end, or begin, where the next byte cannot be touched. */
+static double *guarded(size_t d, bool at_end, void **region, size_t *size) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (d * sizeof(double) + page - 1) / page * page;
+  *size = bytes + 2 * page;
+  char *start = mmap(NULL, *size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  cr_assert(start != MAP_FAILED);
+  cr_assert_eq(mprotect(start + page, bytes, PROT_READ | PROT_WRITE), 0);
+  *region = start;
+  return (double *)(start + page + (at_end ? bytes - d * sizeof(double) : 0));
+}
+
+static void step_between_guards(LanesIsa isa, size_t d, bool at_end) {
+  double *array[4], sums[6] = {0};
+  void *region[4];
+  size_t size = 0;
+  for (int k = 0; k < 4; k++)
+    fill_normal(array[k] = guarded(d, at_end, &region[k], &size), d, 1, d);
+  lanes_step_full_with(isa, d, array[0], array[1], array[2], array[3], coefficient, sums);
+  cr_expect(isfinite(sums[2]) && sums[2] > 0, "%s at d = %zu", lanes_name(isa), d);
+  for (int k = 0; k < 4; k++)
+    munmap(region[k], size);
+}
+
+Test(full_step, touches_nothing_beyond_its_arrays) {
+  static const size_t sizes[] = {2, 3, 7, 8, 9, 4095, 4096, 4097};
+  for (LanesIsa isa = 0; isa < ISA_COUNT; isa++)
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes && lanes_has(isa); i++) {
+      step_between_guards(isa, sizes[i], false);
+      step_between_guards(isa, sizes[i], true);
+    }
 }
 
 static void expect_same_full(const Full *expected, const Full *got, const char *what) {
