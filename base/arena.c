@@ -1,21 +1,20 @@
 /* arena.c: one aligned, zeroed block and a mark of how far it is used. */
 #include "arena.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 size_t arena_size(size_t count, size_t size) {
   size_t bytes;
-  if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - (ARENA_ALIGNMENT - 1))
-    return SIZE_MAX;
+  if (__builtin_mul_overflow(count, size, &bytes) || bytes > ARENA_MOST - ARENA_ALIGNMENT)
+    return ARENA_MOST;
   return (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
 }
 
 Status arena_alloc(Arena *arena, size_t capacity) {
   size_t rounded = arena_size(capacity > 0 ? capacity : 1, 1);
   *arena = (Arena){0};
-  if (rounded <= PTRDIFF_MAX) /* also false for SIZE_MAX, a measure that overflowed */
+  if (rounded < ARENA_MOST)
     arena->base = aligned_alloc(ARENA_ALIGNMENT, rounded);
   if (arena->base == NULL)
     return status_error(STATUS_MEMORY, "not enough memory: %zu bytes were asked for", capacity);

@@ -6,18 +6,20 @@
 #define SEESAW_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "status.h"
 
 enum { ARENA_ALIGNMENT = 64 };
+#define ARENA_MOST (SIZE_MAX / 64) /* more bytes than any machine has, and the sum of 63 such sizes does not wrap */
 
 typedef struct Arena {
   unsigned char *base;
   size_t capacity, used; /* bytes */
 } Arena;
 
-/* arena_size: the bytes that `count` items of `size` bytes take in an arena, with alignment; SIZE_MAX on overflow.
- * Sums of such sizes are the capacity to ask for. */
+/* arena_size: the bytes that `count` items of `size` bytes take in an arena, with alignment; at most ARENA_MOST,
+ * which no arena can have. Sums of up to 63 such sizes are the capacity to ask for. */
 size_t arena_size(size_t count, size_t size);
 
 /* arena_alloc: a zeroed arena of `capacity` bytes. Errors: STATUS_MEMORY with the number of bytes asked for. */
