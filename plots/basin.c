@@ -33,17 +33,19 @@ static const char PANELS[] =
     "  x = left + across * (side + gap); y = low + up * (side + high)\n"
     "  set lmargin at screen X(x); set rmargin at screen X(x + side)\n"
     "  set bmargin at screen Y(y); set tmargin at screen Y(y + side)\n"
-    "  set title title(m) offset 0, -0.7\n"
+    "  set title title(m) . (m eq 'als' || m eq 'jacobi' ? ' (has no step)' : '') offset 0, -0.7\n"
     "  if (across) { set format y ''; unset ylabel } else { set format y '%h'; set ylabel 'k = η(1 + |c|)' offset 1, 0 "
     "}\n"
     "  if (up && i + 2 <= shown) { set format x ''; unset xlabel } else { set format x '%h'; set xlabel 'cosine  c' "
     "offset 0, 0.6 }\n"
-    "  do for [k = 1:2] { if (k_min < k && k < k_max && (m eq 'gd' || m eq 'altgd')) {\n"
-    "    set arrow k from graph 0, first k to graph 1, first k nohead front lw 1.6 lc rgb white\n"
-    "    set arrow 2 + k from graph 0, first k to graph 1, first k nohead front lw 1 dt '-' lc rgb black\n"
-    "  } }\n"
+    "  limit = m eq 'gd' ? 1.0 : m eq 'altgd' ? 2.0 : NaN\n"
+    "  if (k_min < limit && limit < k_max) {\n"
+    "    set arrow 1 from graph 0, first limit to graph 1, first limit nohead front lw 1.6 lc rgb white\n"
+    "    set arrow 2 from graph 0, first limit to graph 1, first limit nohead front lw 1 dt '-' lc rgb black\n"
+    "  }\n"
     "  plot data using (strcol('method') eq m ? column('cosine') : NaN):'k':(mix(16)):(mix(8)):(mix(0)) with rgbimage "
-    "notitle, for [j = 1:6] keyentry with boxes lc rgb shade[j] title met[j] && i == 1 ? spoken[j] : ''\n"
+    "notitle, for [j = 1:6] keyentry with boxes lc rgb shade[j] title met[j] && i == 1 ? spoken[j] : '', "
+    "keyentry with lines lw 1 dt '-' lc rgb black title i == 1 ? 'stability limit' : ''\n"
     "  unset label 999; unset arrow; unset key\n"
     "}\n";
 
@@ -54,7 +56,7 @@ static void draw(FILE *gnuplot, const char *folder) {
   fputs(MIXTURE, gnuplot);
   fputs(RANGES, gnuplot);
   fputs("set multiplot\n"
-        "unset grid; set tics front out; set xtics 0.5; set ytics 0.5\n",
+        "unset grid; set tics front out; set xtics 0.2; set ytics 0.5\n",
         gnuplot);
   fputs(KEY, gnuplot);
   fputs(PANELS, gnuplot);

@@ -13,7 +13,9 @@ static void draw(FILE *gnuplot, const char *folder) {
         "stats data using (best('')):(positive(column('iterations'))) name 'all' nooutput\n"
         "set xrange [all_min_x / 1.15:1]; set yrange [all_min_y / 1.6:all_max_y * 1.6]\n"
         "set logscale xy; set format x '10^{%T}'; set format y '10^{%T}'\n"
-        "set key at screen X(width - 1.48), screen 1 - Y(0.12) left top Left reverse samplen 2.2\n"
+        "set key at screen X(width - 1.48), screen 1 - Y(0.12) left top Left reverse samplen 2.2 \\\n"
+        "  title 'median over starts;' . \"\\n\" . 'a line ends where' . \"\\n\" . 'under half arrive' "
+        "left font small\n"
         "plot for [m in methods] data using (best(m)):(positive(column('iterations'))) with linespoints ls line(m) "
         "title title(m)\n",
         gnuplot);
