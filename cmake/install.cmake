@@ -16,6 +16,8 @@ if(NOT SEESAW_FUZZ)
   add_custom_target(man ALL DEPENDS ${man_pages})
 endif()
 
+# the pkg-config file finds its prefix from where it lies, so that the installed tree can be moved
+file(RELATIVE_PATH SEESAW_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/seesaw.pc.in ${PROJECT_BINARY_DIR}/generated/seesaw.pc @ONLY)
 
 install(TARGETS seesaw_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
