@@ -1,4 +1,5 @@
-/* ops.c: each operation's shapes are checked here, once for all backends; then the backend does it. */
+/* ops.c: each operation's shapes are checked here, once for all backends; then the backend, if there is one, does it.
+ */
 #include "ops.h"
 
 /* ---- checks: a mistake of the caller's stops, naming the operation, the tensor, what it is and what it should be ----
@@ -48,23 +49,27 @@ static void expect_ragged(const char *operation, const char *name, const Ragged 
 /* ---- memory ---- */
 
 Status ops_alloc(const Ops *ops, size_t bytes, void **memory) {
-  return ops->table->alloc(ops, bytes, memory);
+  *memory = NULL;
+  return ops->table ? ops->table->alloc(ops, bytes, memory) : status_ok();
 }
 
 void ops_free(const Ops *ops, void *memory) {
-  ops->table->free(ops, memory);
+  if (ops->table)
+    ops->table->free(ops, memory);
 }
 
 void ops_write(const Ops *ops, void *to, const void *from, size_t bytes) {
-  ops->table->write(ops, to, from, bytes);
+  if (ops->table)
+    ops->table->write(ops, to, from, bytes);
 }
 
 void ops_read(const Ops *ops, void *to, const void *from, size_t bytes) {
-  ops->table->read(ops, to, from, bytes);
+  if (ops->table)
+    ops->table->read(ops, to, from, bytes);
 }
 
 Status ops_status(const Ops *ops) {
-  return ops->table->status(ops);
+  return ops->table ? ops->table->status(ops) : status_ok();
 }
 
 /* ---- linear ---- */
@@ -75,7 +80,8 @@ void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write wr
   expect("linear_fwd", "x", x, ops->real, 2, x.size[0], w.size[1]);
   expect("linear_fwd", "y", y, ops->real, 2, x.size[0], w.size[0]);
   expect_optional("linear_fwd", "b", b, ops->real, 1, w.size[0], 0);
-  ops->table->linear_fwd(ops, y, x, w, b, write);
+  if (ops->table)
+    ops->table->linear_fwd(ops, y, x, w, b, write);
 }
 
 void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
@@ -83,7 +89,7 @@ void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
   expect_weight(ops, "linear_bwd_input", w, w.size[0], w.size[1]);
   expect("linear_bwd_input", "dy", dy, ops->real, 2, dy.size[0], w.size[0]);
   expect_optional("linear_bwd_input", "dx", dx, ops->real, 2, dy.size[0], w.size[1]);
-  if (dx.data)
+  if (ops->table && dx.data)
     ops->table->linear_bwd_input(ops, dx, dy, w);
 }
 
@@ -92,7 +98,7 @@ void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x
   expect("linear_bwd_weight", "x", x, ops->real, 2, dy.size[0], x.size[1]);
   expect_optional("linear_bwd_weight", "dw", dw, ops->real, 2, dy.size[1], x.size[1]);
   expect_optional("linear_bwd_weight", "db", db, ops->real, 1, dy.size[1], 0);
-  if (dw.data || db.data)
+  if (ops->table && (dw.data || db.data))
     ops->table->linear_bwd_weight(ops, dw, db, dy, x);
 }
 
@@ -105,7 +111,8 @@ void layernorm_fwd(const Ops *ops, Tensor y, Tensor mean, Tensor rstd, Tensor x,
   expect("layernorm_fwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
   expect("layernorm_fwd", "g", g, ops->real, 1, x.size[1], 0);
   expect("layernorm_fwd", "b", b, ops->real, 1, x.size[1], 0);
-  ops->table->layernorm_fwd(ops, y, mean, rstd, x, g, b, epsilon);
+  if (ops->table)
+    ops->table->layernorm_fwd(ops, y, mean, rstd, x, g, b, epsilon);
 }
 
 void layernorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor db, Tensor dy, Tensor x, Tensor g, Tensor mean,
@@ -118,7 +125,8 @@ void layernorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor db, Tensor dy, T
   expect("layernorm_bwd", "g", g, ops->real, 1, x.size[1], 0);
   expect("layernorm_bwd", "mean", mean, ops->real, 1, x.size[0], 0);
   expect("layernorm_bwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
-  ops->table->layernorm_bwd(ops, dx, dg, db, dy, x, g, mean, rstd);
+  if (ops->table)
+    ops->table->layernorm_bwd(ops, dx, dg, db, dy, x, g, mean, rstd);
 }
 
 void rmsnorm_fwd(const Ops *ops, Tensor y, Tensor rstd, Tensor x, Tensor g, double epsilon) {
@@ -126,7 +134,8 @@ void rmsnorm_fwd(const Ops *ops, Tensor y, Tensor rstd, Tensor x, Tensor g, doub
   expect_like("rmsnorm_fwd", "y", y, x);
   expect("rmsnorm_fwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
   expect("rmsnorm_fwd", "g", g, ops->real, 1, x.size[1], 0);
-  ops->table->rmsnorm_fwd(ops, y, rstd, x, g, epsilon);
+  if (ops->table)
+    ops->table->rmsnorm_fwd(ops, y, rstd, x, g, epsilon);
 }
 
 void rmsnorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor dy, Tensor x, Tensor g, Tensor rstd) {
@@ -136,7 +145,8 @@ void rmsnorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor dy, Tensor x, Tens
   expect_optional("rmsnorm_bwd", "dg", dg, ops->real, 1, x.size[1], 0);
   expect("rmsnorm_bwd", "g", g, ops->real, 1, x.size[1], 0);
   expect("rmsnorm_bwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
-  ops->table->rmsnorm_bwd(ops, dx, dg, dy, x, g, rstd);
+  if (ops->table)
+    ops->table->rmsnorm_bwd(ops, dx, dg, dy, x, g, rstd);
 }
 
 /* ---- elementwise ---- */
@@ -144,27 +154,31 @@ void rmsnorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor dy, Tensor x, Tens
 void activation_fwd(const Ops *ops, Tensor y, Tensor x, Activation kind) {
   expect("activation_fwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect_like("activation_fwd", "y", y, x);
-  ops->table->activation_fwd(ops, y, x, kind);
+  if (ops->table)
+    ops->table->activation_fwd(ops, y, x, kind);
 }
 
 void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind) {
   expect("activation_bwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect_like("activation_bwd", "dx", dx, x);
   expect_like("activation_bwd", "dy", dy, x);
-  ops->table->activation_bwd(ops, dx, dy, x, kind);
+  if (ops->table)
+    ops->table->activation_bwd(ops, dx, dy, x, kind);
 }
 
 void swiglu_fwd(const Ops *ops, Tensor y, Tensor x) {
   expect("swiglu_fwd", "y", y, ops->real, 2, y.size[0], y.size[1]);
   expect("swiglu_fwd", "x", x, ops->real, 2, y.size[0], 2 * y.size[1]);
-  ops->table->swiglu_fwd(ops, y, x);
+  if (ops->table)
+    ops->table->swiglu_fwd(ops, y, x);
 }
 
 void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
   expect("swiglu_bwd", "dy", dy, ops->real, 2, dy.size[0], dy.size[1]);
   expect("swiglu_bwd", "x", x, ops->real, 2, dy.size[0], 2 * dy.size[1]);
   expect_like("swiglu_bwd", "dx", dx, x);
-  ops->table->swiglu_bwd(ops, dx, dy, x);
+  if (ops->table)
+    ops->table->swiglu_bwd(ops, dx, dy, x);
 }
 
 void rope(const Ops *ops, Tensor x, Tensor position, Tensor frequency, bool inverse) {
@@ -173,29 +187,41 @@ void rope(const Ops *ops, Tensor x, Tensor position, Tensor frequency, bool inve
   expect("rope", "frequency", frequency, DTYPE_F64, 1, frequency.size[0], 0);
   REQUIRE(frequency.size[0] > 0 && x.size[1] % (2 * frequency.size[0]) == 0,
           "rope: %zu columns are no whole number of heads of %zu", x.size[1], 2 * frequency.size[0]);
-  ops->table->rope(ops, x, position, frequency, inverse);
+  if (ops->table)
+    ops->table->rope(ops, x, position, frequency, inverse);
+}
+
+void ops_copy(const Ops *ops, Tensor y, Tensor x) {
+  expect("copy", "x", x, x.dtype, x.rank, x.size[0], x.size[1]);
+  expect_like("copy", "y", y, x);
+  if (ops->table)
+    ops->table->copy(ops, y, x);
 }
 
 void ops_add(const Ops *ops, Tensor y, Tensor x) {
   expect("add", "x", x, ops->real, x.rank, x.size[0], x.size[1]);
   expect_like("add", "y", y, x);
-  ops->table->add(ops, y, x);
+  if (ops->table)
+    ops->table->add(ops, y, x);
 }
 
 void ops_scale(const Ops *ops, Tensor y, double factor) {
   expect("scale", "y", y, ops->real, y.rank, y.size[0], y.size[1]);
-  ops->table->scale(ops, y, factor);
+  if (ops->table)
+    ops->table->scale(ops, y, factor);
 }
 
 void ops_zero(const Ops *ops, Tensor y) {
   REQUIRE(y.data || tensor_count(y) == 0, "zero: y has no data");
-  ops->table->zero(ops, y);
+  if (ops->table)
+    ops->table->zero(ops, y);
 }
 
 void normal_fill(const Ops *ops, Tensor y, Rng rng, uint64_t first, double factor) {
   expect("normal_fill", "y", y, ops->real, y.rank, y.size[0], y.size[1]);
   REQUIRE(tensor_contiguous(y), "normal_fill: y is not contiguous");
-  ops->table->normal_fill(ops, y, rng, first, factor);
+  if (ops->table)
+    ops->table->normal_fill(ops, y, rng, first, factor);
 }
 
 /* ---- attention ---- */
@@ -223,7 +249,8 @@ static void expect_attention(const Ops *ops, const char *operation, Tensor o, Te
 void attention_fwd(const Ops *ops, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const Attention *attention,
                    const Ragged *queries, const Ragged *keys) {
   expect_attention(ops, "attention_fwd", o, lse, q, k, v, attention, queries, keys);
-  ops->table->attention_fwd(ops, o, lse, q, k, v, attention, queries, keys);
+  if (ops->table)
+    ops->table->attention_fwd(ops, o, lse, q, k, v, attention, queries, keys);
 }
 
 void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, Tensor o, Tensor lse, Tensor q,
@@ -234,7 +261,8 @@ void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, 
   expect_like("attention_bwd", "dq", dq, q);
   expect_like("attention_bwd", "dk", dk, k);
   expect_like("attention_bwd", "dv", dv, v);
-  ops->table->attention_bwd(ops, dq, dk, dv, d_o, o, lse, q, k, v, attention, queries, keys);
+  if (ops->table)
+    ops->table->attention_bwd(ops, dq, dk, dv, d_o, o, lse, q, k, v, attention, queries, keys);
 }
 
 /* ---- moving rows ---- */
@@ -245,14 +273,15 @@ void gather_fwd(const Ops *ops, Tensor y, Tensor table, Tensor index, Write writ
   expect_rank_2("gather_fwd", "table", table);
   bool converted = table.dtype == DTYPE_F32 || table.dtype == DTYPE_BF16 || table.dtype == DTYPE_F16;
   expect("gather_fwd", "table", table, converted ? table.dtype : ops->real, 2, table.size[0], y.size[1]);
-  ops->table->gather_fwd(ops, y, table, index, write);
+  if (ops->table)
+    ops->table->gather_fwd(ops, y, table, index, write);
 }
 
 void gather_bwd(const Ops *ops, Tensor dtable, Tensor dy, Tensor index) {
   expect("gather_bwd", "dy", dy, ops->real, 2, dy.size[0], dy.size[1]);
   expect("gather_bwd", "index", index, DTYPE_I32, 1, dy.size[0], 0);
   expect_optional("gather_bwd", "dtable", dtable, ops->real, 2, dtable.size[0], dy.size[1]);
-  if (dtable.data)
+  if (ops->table && dtable.data)
     ops->table->gather_bwd(ops, dtable, dy, index);
 }
 
@@ -260,7 +289,8 @@ void scatter_fwd(const Ops *ops, Tensor y, Tensor x, Tensor index) {
   expect("scatter_fwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect("scatter_fwd", "y", y, ops->real, 2, y.size[0], x.size[1]);
   expect("scatter_fwd", "index", index, DTYPE_I32, 1, x.size[0], 0);
-  ops->table->scatter_fwd(ops, y, x, index);
+  if (ops->table)
+    ops->table->scatter_fwd(ops, y, x, index);
 }
 
 void patches_fwd(const Ops *ops, Tensor y, Tensor picture, size_t patch) {
@@ -271,7 +301,8 @@ void patches_fwd(const Ops *ops, Tensor y, Tensor picture, size_t patch) {
       "patches_fwd: the picture is %s, should be (B, 3, S, S), S a multiple of %zu", tensor_print(picture, is), patch);
   size_t across = picture.size[2] / patch;
   expect("patches_fwd", "y", y, ops->real, 2, picture.size[0] * across * across, 3 * patch * patch);
-  ops->table->patches_fwd(ops, y, picture, patch);
+  if (ops->table)
+    ops->table->patches_fwd(ops, y, picture, patch);
 }
 
 /* ---- SliME's own ---- */
@@ -281,7 +312,8 @@ void noisy_gate_fwd(const Ops *ops, Tensor z, Tensor clean, Tensor raw, Tensor n
   expect_like("noisy_gate_fwd", "z", z, clean);
   expect_like("noisy_gate_fwd", "raw", raw, clean);
   expect_optional("noisy_gate_fwd", "noise", noise, ops->real, 2, clean.size[0], clean.size[1]);
-  ops->table->noisy_gate_fwd(ops, z, clean, raw, noise, floor);
+  if (ops->table)
+    ops->table->noisy_gate_fwd(ops, z, clean, raw, noise, floor);
 }
 
 void noisy_gate_bwd(const Ops *ops, Tensor dclean, Tensor draw, Tensor dz, Tensor raw, Tensor noise) {
@@ -290,7 +322,8 @@ void noisy_gate_bwd(const Ops *ops, Tensor dclean, Tensor draw, Tensor dz, Tenso
   expect_like("noisy_gate_bwd", "draw", draw, dz);
   expect_like("noisy_gate_bwd", "raw", raw, dz);
   expect_optional("noisy_gate_bwd", "noise", noise, ops->real, 2, dz.size[0], dz.size[1]);
-  ops->table->noisy_gate_bwd(ops, dclean, draw, dz, raw, noise);
+  if (ops->table)
+    ops->table->noisy_gate_bwd(ops, dclean, draw, dz, raw, noise);
 }
 
 static void expect_experts(const Ops *ops, const char *operation, const char *name, Tensor h, size_t experts,
@@ -306,7 +339,8 @@ void expert_mix_fwd(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, doub
   expect("expert_mix_fwd", "z", z, ops->real, 2, y.size[0], z.size[1]);
   expect_like("expert_mix_fwd", "s", s, z);
   expect_experts(ops, "expert_mix_fwd", "h", h, z.size[1], y.size[0], y.size[1]);
-  ops->table->expert_mix_fwd(ops, y, s, z, h, epsilon);
+  if (ops->table)
+    ops->table->expert_mix_fwd(ops, y, s, z, h, epsilon);
 }
 
 void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon) {
@@ -316,7 +350,8 @@ void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, T
   expect_experts(ops, "expert_mix_bwd", "h", h, s.size[1], dy.size[0], dy.size[1]);
   if (dh.data)
     expect_experts(ops, "expert_mix_bwd", "dh", dh, s.size[1], dy.size[0], dy.size[1]);
-  ops->table->expert_mix_bwd(ops, dz, dh, dy, s, h, epsilon);
+  if (ops->table)
+    ops->table->expert_mix_bwd(ops, dz, dh, dy, s, h, epsilon);
 }
 
 void router_score(const Ops *ops, Tensor score, Tensor local, Tensor text, Tensor noise, const Router *router,
@@ -329,7 +364,8 @@ void router_score(const Ops *ops, Tensor score, Tensor local, Tensor text, Tenso
   expect("router_score", "text", text, ops->real, 2, texts->rows, local.size[1]);
   expect("router_score", "score", score, ops->real, 1, locals->rows, 0);
   expect_optional("router_score", "noise", noise, ops->real, 1, locals->rows, 0);
-  ops->table->router_score(ops, score, local, text, noise, router, locals, texts);
+  if (ops->table)
+    ops->table->router_score(ops, score, local, text, noise, router, locals, texts);
 }
 
 void router_select(const Ops *ops, Tensor kept, Tensor offsets, Tensor score, double gamma, const Ragged *locals) {
@@ -337,7 +373,8 @@ void router_select(const Ops *ops, Tensor kept, Tensor offsets, Tensor score, do
   expect("router_select", "score", score, ops->real, 1, locals->rows, 0);
   expect("router_select", "kept", kept, DTYPE_I32, 1, locals->rows, 0);
   expect("router_select", "offsets", offsets, DTYPE_I32, 1, locals->count + 1, 0);
-  ops->table->router_select(ops, kept, offsets, score, gamma, locals);
+  if (ops->table)
+    ops->table->router_select(ops, kept, offsets, score, gamma, locals);
 }
 
 /* ---- the loss ---- */
@@ -356,7 +393,8 @@ static void expect_classifier(const Ops *ops, const char *operation, Tensor x, T
 void cross_entropy_fwd(const Ops *ops, Tensor loss, Tensor lse, Tensor x, Tensor w, Tensor label, Tensor work) {
   expect_classifier(ops, "cross_entropy_fwd", x, w, label, lse, work);
   expect("cross_entropy_fwd", "loss", loss, ops->real, 1, x.size[0], 0);
-  ops->table->cross_entropy_fwd(ops, loss, lse, x, w, label, work);
+  if (ops->table)
+    ops->table->cross_entropy_fwd(ops, loss, lse, x, w, label, work);
 }
 
 void cross_entropy_bwd(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w, Tensor label, Tensor lse,
@@ -364,7 +402,8 @@ void cross_entropy_bwd(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w,
   expect_classifier(ops, "cross_entropy_bwd", x, w, label, lse, work);
   expect_optional("cross_entropy_bwd", "dx", dx, ops->real, 2, x.size[0], x.size[1]);
   expect_optional("cross_entropy_bwd", "dw", dw, ops->real, 2, w.size[0], w.size[1]);
-  ops->table->cross_entropy_bwd(ops, dx, dw, x, w, label, lse, factor, work);
+  if (ops->table)
+    ops->table->cross_entropy_bwd(ops, dx, dw, x, w, label, lse, factor, work);
 }
 
 /* ---- the optimiser ---- */
@@ -372,7 +411,8 @@ void cross_entropy_bwd(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w,
 void sum_squares(const Ops *ops, Tensor total, Tensor x) {
   expect("sum_squares", "total", total, DTYPE_F64, 1, 1, 0);
   expect("sum_squares", "x", x, ops->real, x.rank, x.size[0], x.size[1]);
-  ops->table->sum_squares(ops, total, x);
+  if (ops->table)
+    ops->table->sum_squares(ops, total, x);
 }
 
 void adamw(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const AdamW *rule) {
@@ -381,5 +421,6 @@ void adamw(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const 
   expect_like("adamw", "v", v, p);
   expect_like("adamw", "gradient", gradient, p);
   REQUIRE(rule->step >= 1, "adamw: steps count from 1");
-  ops->table->adamw(ops, p, m, v, gradient, rule);
+  if (ops->table)
+    ops->table->adamw(ops, p, m, v, gradient, rule);
 }

@@ -18,7 +18,8 @@
 
 typedef struct OpsTable OpsTable;
 
-/* A backend. */
+/* A backend. One without a table is dry: shapes are checked and nothing else happens, so a dry pass of the model
+ * measures its memory (its tensors need data that is not NULL, but it is never touched). */
 typedef struct Ops {
   const OpsTable *table;
   Dtype real;
@@ -90,7 +91,8 @@ void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x);
  * et al. 2021, in the 'rotate-half' layout of HF checkpoints. */
 void rope(const Ops *ops, Tensor x, Tensor position, Tensor frequency, bool inverse);
 
-/* ops_add: y += x.  ops_scale: y *= factor.  ops_zero: y = 0.  Shapes: (N, D) or (D). */
+/* ops_copy: y = x.  ops_add: y += x.  ops_scale: y *= factor.  ops_zero: y = 0.  Shapes: (N, D) or (D). */
+void ops_copy(const Ops *ops, Tensor y, Tensor x);
 void ops_add(const Ops *ops, Tensor y, Tensor x);
 void ops_scale(const Ops *ops, Tensor y, double factor);
 void ops_zero(const Ops *ops, Tensor y);
@@ -218,6 +220,7 @@ struct OpsTable {
   void (*swiglu_fwd)(const Ops *ops, Tensor y, Tensor x);
   void (*swiglu_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x);
   void (*rope)(const Ops *ops, Tensor x, Tensor position, Tensor frequency, bool inverse);
+  void (*copy)(const Ops *ops, Tensor y, Tensor x);
   void (*add)(const Ops *ops, Tensor y, Tensor x);
   void (*scale)(const Ops *ops, Tensor y, double factor);
   void (*zero)(const Ops *ops, Tensor y);
