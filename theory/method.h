@@ -89,15 +89,17 @@ const MethodType *method_find(const char *name);
 /* method_names: "gd,altgd,..." for help and messages. */
 const char *method_names(void);
 
-/* minimizer_alloc: for a problem, which must outlive it. Errors: STATUS_MEMORY. */
+/* minimizer_alloc: for a problem, which must outlive it. Errors: STATUS_MEMORY; what was allocated is then freed, and
+ * minimizer_free does no harm. */
 Status minimizer_alloc(Minimizer *minimizer, const MethodType *type, const Problem *problem,
                        const MethodParameters *parameters);
 
 /* minimizer_set: start from (u, v), copied; iteration = 0. May be called again.
- * Errors: STATUS_USAGE (a parameter out of range), STATUS_NUMERICS (the method cannot start there: a zero block). */
+ * Errors: STATUS_USAGE (a parameter out of range). */
 Status minimizer_set(Minimizer *minimizer, const double *u, const double *v);
 
-/* minimizer_iterate: one step of both blocks. */
+/* minimizer_iterate: one step of both blocks. Errors: STATUS_NUMERICS (a block without full rank whose partner is to be
+ * solved for, the integrator gave up); the step does not count then, and one block may have moved. */
 Status minimizer_iterate(Minimizer *minimizer);
 
 /* minimizer_test: has the run arrived? excess <= tolerance * scale, where scale is 1 for the bilinear and reduced

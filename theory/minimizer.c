@@ -53,7 +53,7 @@ Status minimizer_alloc(Minimizer *minimizer, const MethodType *type, const Probl
   }
   Status status = type->alloc ? type->alloc(minimizer) : status_ok();
   if (status.code != STATUS_OK)
-    arena_free(arena);
+    minimizer_free(minimizer);
   return status;
 }
 

@@ -31,10 +31,13 @@ static double radius_of_period(double h, double g, double eta, size_t period) {
   return rate_radius(m[0][0] + m[1][1], m[0][0] * m[1][1] - m[0][1] * m[1][0]);
 }
 
-/* A step: along the scales the sum x_p + y_p contracts by 1 - k whatever lambda is. */
+/* A step: along the scales the sum x_p + y_p contracts by 1 - k whatever lambda is. No closed form unless T is a whole
+ * number of steps: lambda(t) then repeats only after several periods, or never. */
 static double rate(double cosine, const MethodParameters *parameters) {
   Spectrum s = spectrum_of(cosine);
-  double eta = parameters->step, period = floor(parameters->soft_period);
+  double eta = parameters->step, period = parameters->soft_period;
+  if (!(isfinite(period) && period == floor(period)))
+    return NAN;
   double second = radius_of_period(s.sigma, s.delta, eta, (size_t)period);
   double rest = radius_of_period(s.sigma, 0.0, eta, (size_t)period);
   return fmax(fabs(1.0 - eta * s.sigma), pow(fmax(second, rest), 1.0 / period));
