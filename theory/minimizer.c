@@ -52,8 +52,10 @@ Status minimizer_alloc(Minimizer *minimizer, const MethodType *type, const Probl
     minimizer->gain[side] = arena_doubles(arena, rank * rank);
   }
   Status status = type->alloc ? type->alloc(minimizer) : status_ok();
-  if (status.code != STATUS_OK)
+  if (status.code != STATUS_OK) {
     arena_free(arena);
+    *minimizer = (Minimizer){0}; /* what minimizer_free may be called with */
+  }
   return status;
 }
 
