@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "files.h"
 #include "rates.h"
 #include "rng.h"
 
@@ -280,11 +281,11 @@ static Status steps_to_optimum(const MethodType *type, double cosine, const Meth
       *taken = t;
       break;
     }
-    if (!(excess < 1e12) || minimizer_iterate(&runner.minimizer).code != STATUS_OK)
+    if (!(excess < 1e12) || minimizer_iterate(&runner.minimizer).code != STATUS_OK || interrupt_raised())
       break; /* diverged, or a block became singular: this start does not arrive */
   }
   runner_stop(&runner);
-  return status_ok();
+  return interrupt_check();
 }
 
 Status measure_basin(const MethodType *type, double cosine, const MethodParameters *parameters, double scale,
@@ -341,11 +342,13 @@ Status measure_attractor(const MethodType *type, double cosine, const MethodPara
   TRY(runner_start(&runner, type, cosine, parameters, &start));
   bool bounded = true;
   for (size_t t = 0; t < transient + samples; ++t) {
+    if (interrupt_raised())
+      break;
     if (bounded)
       bounded = minimizer_iterate(&runner.minimizer).code == STATUS_OK && runner_excess(&runner) < 1e12;
     if (t >= transient)
       tau[t - transient] = bounded ? runner.minimizer.u[0] / sqrt(1.0 + cosine) : NAN;
   }
   runner_stop(&runner);
-  return status_ok();
+  return interrupt_check();
 }

@@ -1,4 +1,5 @@
-/* dynamics.h: what a method does on the bilinear problem, measured by running it in six numbers (reduction.h). */
+/* dynamics.h: what a method does on the bilinear problem, measured by running it in six numbers (reduction.h). What can
+ * take long, basins and attractors, ends at the user's interrupt with STATUS_INTERRUPTED. */
 #ifndef SEESAW_DYNAMICS_H
 #define SEESAW_DYNAMICS_H
 
