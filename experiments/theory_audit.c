@@ -1,9 +1,11 @@
 /* theory_audit.c: `seesaw theory audit`: the table of verdicts, and the same as JSON. */
 #include <math.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "audit/audit.h"
 #include "commands.h"
+#include "files.h"
 #include "json.h"
 #include "options.h"
 #include "progress.h"
@@ -147,10 +149,23 @@ static Status run_claims(const AuditPlan *plan, bool print, cJSON *claims, size_
   return status;
 }
 
+/* Before minutes of work: can the file be written? A pipe is not tried, whose reader would take that for the end. */
+static Status check_output(const char *path) {
+  OutputFile file;
+  struct stat there;
+  if (stat(path, &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode))
+    return status_ok();
+  TRY(output_open(&file, path));
+  output_abort(&file);
+  return status_ok();
+}
+
 static Status run_audit(const AuditCommand *options, const char *line) {
   AuditPlan plan = {.seed = (uint64_t)options->seed, .trials = (size_t)options->trials};
   bool to_stdout = options->json[0] == '-' && options->json[1] == '\0';
   size_t contradicted = 0;
+  if (options->json[0] && !to_stdout)
+    TRY(check_output(options->json));
   cJSON *root = cJSON_CreateObject(), *claims = cJSON_CreateArray();
   cJSON_AddNumberToObject(root, "seed", (double)options->seed);
   cJSON_AddNumberToObject(root, "trials", (double)options->trials);

@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "dynamics.h"
+#include "files.h"
 #include "output.h"
 
 typedef struct EscapePlan {
@@ -24,6 +25,7 @@ static Status write_rows(const void *argument, CsvWriter *csv) {
         csv_real(csv, escape_flow(c, eta, exponent));
         csv_real(csv, escape_linear(c, eta, exponent));
         csv_end(csv);
+        TRY(interrupt_check());
       }
   return status_ok();
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "files.h"
 #include "method.h"
 #include "output.h"
 #include "reduction.h"
@@ -42,6 +43,8 @@ static Status write_trajectory(const PhasePlan *plan, CsvWriter *csv, const Prob
   for (size_t t = 0; t <= steps && status.code == STATUS_OK; ++t) {
     write_row(csv, plan, trajectory, kind, parameters.step, &minimizer);
     status = minimizer_iterate(&minimizer);
+    if (status.code == STATUS_OK)
+      status = interrupt_check();
   }
   minimizer_free(&minimizer);
   return status;

@@ -36,8 +36,8 @@ static inline void program_become(const char *words, FILE *const streams[2]) {
   _exit(127);
 }
 
-/* program_start: the words after the program's name, as a shell reads them, by printf. Files it names without a folder lie
- * in the scratch folder. */
+/* program_start: the words after the program's name, as a shell reads them, by printf. Files it names without a folder
+ * lie in the scratch folder. */
 static inline Run program_start_words(const char *words) {
   Run run = {.streams = {tmpfile(), tmpfile()}};
   cr_assert(run.streams[0] != NULL && run.streams[1] != NULL);
@@ -59,6 +59,7 @@ static inline void program_finish(Run *run) {
   run->exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   run->out = program_text(run->streams[0]);
   run->err = program_text(run->streams[1]);
+  run->streams[0] = run->streams[1] = NULL;
 }
 
 __attribute__((format(printf, 1, 2))) static inline Run program_start(const char *format, ...) {
@@ -85,6 +86,39 @@ static inline void program_free(Run *run) {
   free(run->out);
   free(run->err);
   *run = (Run){0};
+}
+
+/* program_succeeds: it ends with status 0. */
+__attribute__((format(printf, 1, 2))) static inline void program_succeeds(const char *format, ...) {
+  char words[2048];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(words, sizeof words, format, arguments);
+  va_end(arguments);
+  Run run = program_start_words(words);
+  program_finish(&run);
+  cr_expect_eq(run.exit, 0, "%s: exit status %d: %s", words, run.exit, run.err);
+  program_free(&run);
+}
+
+/* program_refuses: it ends with this status and one sentence that has `part` in it, and leaves the scratch folder as it
+ * was. */
+__attribute__((format(printf, 3, 4))) static inline void program_refuses(int status, const char *part,
+                                                                         const char *format, ...) {
+  char words[2048];
+  int before = scratch_count();
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(words, sizeof words, format, arguments);
+  va_end(arguments);
+  Run run = program_start_words(words);
+  program_finish(&run);
+  cr_expect_eq(run.exit, status, "%s: exit status %d: %s", words, run.exit, run.err);
+  cr_expect(strncmp(run.err, "seesaw: ", 8) == 0 && strchr(run.err, '\n') == run.err + strlen(run.err) - 1,
+            "%s: not one sentence: %s", words, run.err);
+  expect_contains(run.err, part);
+  cr_expect_eq(scratch_count(), before, "%s: something was left behind", words);
+  program_free(&run);
 }
 
 #endif

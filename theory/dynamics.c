@@ -7,8 +7,15 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "files.h"
 #include "rates.h"
 #include "rng.h"
+
+/* A number of either sign, its size between low and 2 low. */
+static double disturbance(Rng rng, uint64_t index, double low) {
+  double uniform = 2.0 * rng_uniform(rng, index) - 1.0;
+  return copysign(low * (1.0 + fabs(uniform)), uniform);
+}
 
 Reduced balanced_optimum(double cosine, double along, double across, uint64_t seed) {
   double scale = sqrt(1.0 + fabs(cosine));
@@ -17,8 +24,8 @@ Reduced balanced_optimum(double cosine, double along, double across, uint64_t se
   Rng rng = rng_make(seed, RNG_AUDIT, 0);
   for (int i = 0; i < 3; ++i) {
     double spread = i == top ? along : across;
-    state.x[i] = spread * rng_normal(rng, (uint64_t)i);
-    state.y[i] = spread * rng_normal(rng, (uint64_t)i + 3);
+    state.x[i] = spread * disturbance(rng, (uint64_t)i, 0.75);
+    state.y[i] = spread * disturbance(rng, (uint64_t)i + 3, 0.25);
   }
   state.x[top] += scale;
   state.y[top] += cosine >= 0.0 ? scale : -scale;
@@ -66,6 +73,7 @@ enum { TRACK_GAP, TRACK_SUM, TRACK_DIFFERENCE, TRACK_REST_U, TRACK_REST_V, TRACK
 
 typedef struct Tracks {
   double value[TRACKS][RATE_STEPS];
+  double second[RATE_STEPS]; /* size of the second coordinates, of which sum and difference are made */
   size_t count;
 } Tracks;
 
@@ -75,21 +83,26 @@ static void track(Tracks *tracks, double cosine, const double *x, const double *
   tracks->value[TRACK_GAP][t] = fabs(x[top] * y[top]) - (1.0 + fabs(cosine));
   tracks->value[TRACK_SUM][t] = x[1 - top] + y[1 - top];
   tracks->value[TRACK_DIFFERENCE][t] = x[1 - top] - y[1 - top];
+  tracks->second[t] = fabs(x[1 - top]) + fabs(y[1 - top]);
   tracks->value[TRACK_REST_U][t] = x[2];
   tracks->value[TRACK_REST_V][t] = y[2];
 }
 
 /* Fit e[i+2] = trace e[i+1] - determinant e[i] over samples first, first+stride, ... and return the larger root's modulus.
  * Rows are scaled to their largest entry, in which `noise` is the error; below it the second mode is taken as gone, and the
- * minimum-norm solution is then right for the first. NaN if the
- * samples are too few, or have faded below `least` before there were enough. */
-static double prony(const double *e, size_t first, size_t end, size_t stride, double least, double noise) {
+ * minimum-norm solution is then right for the first. Where e is under a thousandth of `terms` (may be NULL), which e is made
+ * of, it holds more of their rounding and of what is not linear than of itself, and is passed over. NaN if the samples are
+ * too few, or have faded below `least` before there were enough. */
+static double prony(const double *e, const double *terms, size_t first, size_t end, size_t stride, double least,
+                    double noise) {
   double matrix[2 * FIT_ROWS], right[FIT_ROWS], singular[2];
   lapack_int rows = 0, rank;
   for (size_t i = first; i + 2 * stride < end && rows < FIT_ROWS; i += stride) {
     double scale = fmax(fabs(e[i]), fmax(fabs(e[i + stride]), fabs(e[i + 2 * stride])));
     if (!(scale > least))
       break;
+    if (terms && scale < 1e-3 * terms[i])
+      continue;
     matrix[2 * rows] = e[i + stride] / scale;
     matrix[2 * rows + 1] = -e[i] / scale;
     right[rows++] = e[i + 2 * stride] / scale;
@@ -119,20 +132,22 @@ static double slow_rate(const double *e, size_t count) {
   return early > 0.0 ? pow(late / early, 2.0 / (double)count) : 0.0;
 }
 
-/* The gap is a difference of numbers of size 1, so it is fitted between 2e-7 (linear enough) and 1e-9 (exact enough), step
- * by step: it follows u + v, whose recurrence does not depend on time. */
+/* The gap is a difference of numbers of size 1, so it is fitted down to 1e-8 (exact enough), from 1e-4 (linear enough once
+ * mirror images are subtracted), step by step: it follows u + v, whose recurrence does not depend on time. */
 static double rate_along(const Tracks *tracks) {
   const double *gap = tracks->value[TRACK_GAP];
-  size_t open = settles(gap, tracks->count, 2e-7), shut = settles(gap, tracks->count, 1e-9);
-  return open < tracks->count ? prony(gap, open, shut, 1, 0.0, 3e-6) : slow_rate(gap, tracks->count);
+  size_t open = settles(gap, tracks->count, 1e-4), shut = settles(gap, tracks->count, 1e-8);
+  return shut < tracks->count ? prony(gap, NULL, open, shut, 1, 0.0, 3e-7) : slow_rate(gap, tracks->count);
 }
 
 /* The other coordinates are products and can be fitted however small, down to `least`, once the gap has closed. */
 static double rate_across(const Tracks *tracks, size_t stride, double least, double noise) {
   size_t closed = settles(tracks->value[TRACK_GAP], tracks->count, fmax(1e-13, 0.1 * least));
   double rate = NAN;
-  for (int i = TRACK_SUM; i < TRACKS; ++i)
-    rate = fmax(rate, prony(tracks->value[i], closed, tracks->count, stride, least, noise));
+  for (int i = TRACK_SUM; i < TRACKS; ++i) {
+    const double *terms = i == TRACK_SUM || i == TRACK_DIFFERENCE ? tracks->second : NULL;
+    rate = fmax(rate, prony(tracks->value[i], terms, closed, tracks->count, stride, least, noise));
+  }
   return rate;
 }
 
@@ -166,23 +181,38 @@ static Status record_from(const MethodType *type, double cosine, const MethodPar
   return status;
 }
 
-/* Two runs: one disturbed along the top direction alone, so that nothing else drives the gap; one disturbed across it
- * alone, so that the scales stay balanced to second order. */
+/* The gap of a run disturbed along the top direction alone, so that nothing else drives it, less that of its mirror image,
+ * halved: of a disturbance e only terms in e, e^3, .. are left. tracks[1] is work. */
+static Status record_along(const MethodType *type, double cosine, const MethodParameters *parameters, uint64_t seed,
+                           double least, Tracks tracks[2]) {
+  const double size = 3e-5;
+  TRY(record_from(type, cosine, parameters, balanced_optimum(cosine, size, 0.0, seed), least, &tracks[0]));
+  TRY(record_from(type, cosine, parameters, balanced_optimum(cosine, -size, 0.0, seed), least, &tracks[1]));
+  double *gap = tracks[0].value[TRACK_GAP];
+  const double *mirrored = tracks[1].value[TRACK_GAP];
+  tracks->count = tracks[1].count < tracks[0].count ? tracks[1].count : tracks[0].count;
+  for (size_t t = 0; t < tracks->count; ++t)
+    gap[t] = 0.5 * (gap[t] - mirrored[t]);
+  return status_ok();
+}
+
+/* Disturbed along the top direction alone; then across it alone, so that the scales stay balanced to second order, which
+ * moves the rate of the rest by as much. */
 static Status rates_of_runs(const MethodType *type, double cosine, const MethodParameters *parameters, uint64_t seed,
-                            Tracks *tracks, double *rate) {
+                            Tracks tracks[2], double *rate) {
   size_t stride = type->cyclic ? (size_t)parameters->soft_period : 1;
   bool integrated = type->lanes == LANES_NONE; /* then each iterate has an absolute error, about 1e-13 */
-  double least = integrated ? 1e-7 : 1e-280, noise = integrated ? 1e-4 : 1e-9;
-  TRY(record_from(type, cosine, parameters, balanced_optimum(cosine, 1e-6, 0.0, seed), least, tracks));
+  double least = integrated ? 1e-7 : 1e-280, noise = integrated ? 1e-5 : 1e-8, across = integrated ? 1e-4 : 1e-6;
+  TRY(record_along(type, cosine, parameters, seed, least, tracks));
   *rate = rate_along(tracks);
-  TRY(record_from(type, cosine, parameters, balanced_optimum(cosine, 0.0, 1e-4, seed), least, tracks));
+  TRY(record_from(type, cosine, parameters, balanced_optimum(cosine, 0.0, across, seed), least, tracks));
   *rate = fmax(*rate, rate_across(tracks, stride, least, noise));
   return status_ok();
 }
 
 Status measure_rate(const MethodType *type, double cosine, const MethodParameters *parameters, uint64_t seed,
                     double *rate) {
-  Tracks *tracks = malloc(sizeof *tracks);
+  Tracks *tracks = malloc(2 * sizeof *tracks);
   if (!tracks)
     return status_error(STATUS_MEMORY, "not enough memory to measure a rate");
   Status status = rates_of_runs(type, cosine, parameters, seed, tracks, rate);
@@ -251,11 +281,11 @@ static Status steps_to_optimum(const MethodType *type, double cosine, const Meth
       *taken = t;
       break;
     }
-    if (!(excess < 1e12) || minimizer_iterate(&runner.minimizer).code != STATUS_OK)
+    if (!(excess < 1e12) || minimizer_iterate(&runner.minimizer).code != STATUS_OK || interrupt_raised())
       break; /* diverged, or a block became singular: this start does not arrive */
   }
   runner_stop(&runner);
-  return status_ok();
+  return interrupt_check();
 }
 
 Status measure_basin(const MethodType *type, double cosine, const MethodParameters *parameters, double scale,
@@ -312,11 +342,13 @@ Status measure_attractor(const MethodType *type, double cosine, const MethodPara
   TRY(runner_start(&runner, type, cosine, parameters, &start));
   bool bounded = true;
   for (size_t t = 0; t < transient + samples; ++t) {
+    if (interrupt_raised())
+      break;
     if (bounded)
       bounded = minimizer_iterate(&runner.minimizer).code == STATUS_OK && runner_excess(&runner) < 1e12;
     if (t >= transient)
       tau[t - transient] = bounded ? runner.minimizer.u[0] / sqrt(1.0 + cosine) : NAN;
   }
   runner_stop(&runner);
-  return status_ok();
+  return interrupt_check();
 }

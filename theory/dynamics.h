@@ -1,12 +1,15 @@
-/* dynamics.h: what a method does on the bilinear problem, measured by running it in six numbers (reduction.h). */
+/* dynamics.h: what a method does on the bilinear problem, measured by running it in six numbers (reduction.h). What can
+ * take long, basins and attractors, ends at the user's interrupt with STATUS_INTERRUPTED. */
 #ifndef SEESAW_DYNAMICS_H
 #define SEESAW_DYNAMICS_H
 
 #include "method.h"
 #include "reduction.h"
 
-/* The balanced optimum u = sqrt(sigma) t, v = +-sqrt(sigma) t, t the top direction, plus standard normals drawn from seed:
- * times `along` in the top direction (which unbalances the scales) and times `across` in the others. */
+/* The balanced optimum u = sqrt(sigma) t, v = +-sqrt(sigma) t, t the top direction, plus a disturbance drawn from seed:
+ * times `along` in the top direction (which unbalances the scales) and times `across` in the others. Its numbers are of
+ * either sign, of size 0.75 to 1.5 in u and 0.25 to 0.5 in v: neither they nor their sums and differences, where the slow
+ * directions lie, are ever nearly 0. */
 Reduced balanced_optimum(double cosine, double along, double across, uint64_t seed);
 
 /* measure_rate: the asymptotic contraction factor a step, from a start near the balanced optimum: the largest modulus of
