@@ -12,10 +12,10 @@
 #include "problem.h"
 
 typedef struct MethodParameters {
-  double step;          /* eta > 0; for the flow: the time between two iterates; unused by als and jacobi */
-  double momentum;      /* mu in [0, 1): heavy ball */
-  double balance_cap;   /* >= 1: the largest factor by which one teleportation rescales u */
-  double soft_period;   /* T >= 2, in steps: period of lambda(t) */
+  double step;        /* eta > 0; for the flow: the time between two iterates; unused by als and jacobi */
+  double momentum;    /* mu in [0, 1): heavy ball */
+  double balance_cap; /* >= 1: the largest factor by which one teleportation rescales u */
+  double soft_period; /* T >= 2, in steps: period of lambda(t) */
 } MethodParameters;
 
 /* The defaults: step 0.1, momentum 0.5, balance_cap 2, soft_period 8. */
@@ -23,7 +23,8 @@ MethodParameters method_defaults(void);
 
 typedef struct Minimizer Minimizer;
 
-/* How a sweep's SIMD lanes run a method of rank 1 (lanes.h); LANES_NONE: the sweep calls iterate on the reduced problem. */
+/* How a sweep's SIMD lanes run a method of rank 1 (lanes.h); LANES_NONE: the sweep calls iterate on the reduced
+ * problem. */
 typedef enum {
   LANES_NONE,
   LANES_GD,
@@ -39,18 +40,19 @@ typedef enum {
 } LaneRule;
 
 typedef struct MethodType {
-  const char *name;   /* as the command line has it */
-  const char *title;  /* for tables and legends */
-  const char *source; /* paper equation or reference */
-  bool uses_step;     /* false for als and jacobi */
-  bool simultaneous;  /* both blocks from the same state */
+  const char *name;    /* as the command line has it */
+  const char *title;   /* for tables and legends */
+  const char *source;  /* paper equation or reference */
+  bool uses_step;      /* false for als and jacobi */
+  bool simultaneous;   /* both blocks from the same state */
   bool preconditioned; /* gradients are divided by the other block's Gram matrix: eta has no units */
-  bool cyclic;        /* the step depends on time, with period soft_period */
+  bool cyclic;         /* the step depends on time, with period soft_period */
   LaneRule lanes;
 
   /* bytes of private state in the minimiser's arena; may be NULL for none */
   size_t (*size)(const Problem *problem);
-  /* allocate and initialise what does not live in the arena, and carve what does; may be NULL */
+  /* allocate and initialise what does not live in the arena, and carve what does; on failure clears up
+   * after itself; may be NULL */
   Status (*alloc)(Minimizer *minimizer);
   /* the start has been set: initialise the private state from it; may be NULL */
   Status (*set)(Minimizer *minimizer);
@@ -72,12 +74,12 @@ struct Minimizer {
   const MethodType *type;
   const Problem *problem;
   MethodParameters parameters;
-  double *u, *v;       /* the state: rows x rank and columns x rank */
-  Product of_u, of_v;  /* X'U, U'U and X V, V'V of the current state */
+  double *u, *v;              /* the state: rows x rank and columns x rank */
+  Product of_u, of_v;         /* X'U, U'U and X V, V'V of the current state */
   double *scale[2], *gain[2]; /* rank x rank work */
-  size_t iteration;    /* steps taken since set */
+  size_t iteration;           /* steps taken since set */
   Arena arena;
-  void *state;         /* the method's own */
+  void *state; /* the method's own */
 };
 
 /* All methods, in the order of the documentation; ends with NULL. */

@@ -35,11 +35,20 @@ static size_t minimizer_size(const MethodType *type, const Problem *problem) {
   return size + 6 * square + (type->size ? type->size(problem) : 0);
 }
 
+/* Nothing is left to free: a method whose alloc fails has cleared up after itself. */
+static Status given_up(Minimizer *minimizer, Status status) {
+  arena_free(&minimizer->arena);
+  *minimizer = (Minimizer){0};
+  return status;
+}
+
 Status minimizer_alloc(Minimizer *minimizer, const MethodType *type, const Problem *problem,
                        const MethodParameters *parameters) {
   *minimizer = (Minimizer){.type = type, .problem = problem, .parameters = *parameters};
   Arena *arena = &minimizer->arena;
-  TRY(arena_alloc(arena, minimizer_size(type, problem)));
+  Status status = arena_alloc(arena, minimizer_size(type, problem));
+  if (status.code != STATUS_OK)
+    return given_up(minimizer, status);
   size_t rank = problem->rank;
   minimizer->u = arena_doubles(arena, problem->rows * rank);
   minimizer->v = arena_doubles(arena, problem->columns * rank);
@@ -51,10 +60,8 @@ Status minimizer_alloc(Minimizer *minimizer, const MethodType *type, const Probl
     minimizer->scale[side] = arena_doubles(arena, rank * rank);
     minimizer->gain[side] = arena_doubles(arena, rank * rank);
   }
-  Status status = type->alloc ? type->alloc(minimizer) : status_ok();
-  if (status.code != STATUS_OK)
-    minimizer_free(minimizer);
-  return status;
+  status = type->alloc ? type->alloc(minimizer) : status_ok();
+  return status.code == STATUS_OK ? status : given_up(minimizer, status);
 }
 
 static Status check_parameters(const Minimizer *minimizer) {
@@ -65,7 +72,7 @@ static Status check_parameters(const Minimizer *minimizer) {
     return status_error(STATUS_USAGE, "the momentum must lie in [0, 1), not %g", p->momentum);
   if (!(p->balance_cap >= 1.0))
     return status_error(STATUS_USAGE, "the cap of balancing must be at least 1, not %g", p->balance_cap);
-  if (!(p->soft_period >= 2.0))
+  if (!(p->soft_period >= 2.0 && isfinite(p->soft_period)))
     return status_error(STATUS_USAGE, "the period of the soft constraint must be at least 2 steps, not %g",
                         p->soft_period);
   return status_ok();
