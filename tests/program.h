@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 
 #include "scratch.h"
 
@@ -30,6 +31,7 @@ static inline char *program_text(FILE *stream) {
 static inline void program_become(const char *words, FILE *const streams[2]) {
   char command[4096];
   snprintf(command, sizeof command, "exec '%s' %s", SEESAW_PROGRAM, words);
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that runs out of time takes it along */
   dup2(fileno(streams[0]), STDOUT_FILENO);
   dup2(fileno(streams[1]), STDERR_FILENO);
   execl("/bin/sh", "sh", "-c", command, (char *)NULL);

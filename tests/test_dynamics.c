@@ -495,7 +495,7 @@ Test(attractor, is_refused_for_a_step_or_a_cosine_that_cannot_be) {
 
 /* ---- ends before the end ---- */
 
-Test(interrupt, ends_basins_and_attractors) {
+Test(interrupt, ends_basins_and_attractors, .timeout = 20) {
   MethodParameters parameters = with_step(1e-9);
   double tau[SAMPLES];
   Basin basin;

@@ -249,6 +249,13 @@ Test(run, with_tolerance_0_takes_all_the_steps) {
   Table *table = table_read("run.csv");
   cr_assert_eq(table->count, 121);
   expect_within(table->rows[100].measure.excess, 1e-25, "it had arrived long before");
+  scratch_text("x.mtx", "%%MatrixMarket matrix array real general\n2 2\n2\n0\n0\n0\n");
+  save("u.npy", (const double[]){1, 0}, 2, 0);
+  save("v.npy", (const double[]){2, 0}, 2, 0);
+  program_succeeds("theory run --method gd --matrix x.mtx --u0 u.npy --v0 v.npy --steps 4 --tol 0 --out run.csv");
+  table = table_read("run.csv");
+  cr_assert_eq(table->count, 5);
+  cr_expect_eq(table->rows[0].measure.excess, 0, "an excess of 0 is no reason to stop either");
 }
 
 Test(run, stops_at_the_first_step_within_the_tolerance) {
