@@ -217,9 +217,9 @@ Test(image, too_many_pixels_are_refused_before_memory_is_taken) {
 Test(image, not_enough_memory_is_said) {
   Image image;
   size_t size;
+  limit_memory(16 << 20);
   unsigned char *bytes = load("baseline_444.jpg", &size);
   set_jpeg_size(bytes, size, 9000, 9000);
-  limit_memory(16 << 20);
   cr_expect_eq(image_new(&image, 9000, 9000).code, STATUS_MEMORY);
   cr_expect_null(image.pixels);
   Status status = image_decode("large", bytes, size, IMAGE_MOST_PIXELS, &image);
