@@ -277,6 +277,7 @@ Test(safetensors, strings_must_be_utf8_without_zeros) {
   expect_refused("{\"\xed\xa0\x80\":{}}", 0, "is not UTF-8");
   expect_refused("{\"\xf4\x90\x80\x80\":{}}", 0, "is not UTF-8");
   expect_refused("{\"\xe2\x82\":{}}", 0, "is not UTF-8");
+  expect_refused("{\"\xe2(\xa1\":{}}", 0, "is not UTF-8");
   expect_refused("{\"\\ud83d\":{}}", 0, "is not UTF-8");
   expect_refused("{\"\\ude00\":{}}", 0, "is not UTF-8");
   expect_refused("{\"\\ud83d\\u0041\":{}}", 0, "surrogates come in pairs");
@@ -402,6 +403,28 @@ Test(safetensors, a_path_that_cannot_be_read_is_an_input_error) {
   expect_contains(status.message, "truncated: a safetensors file starts with 8 bytes, 0 are there");
 }
 
+Test(safetensors, copies_that_memory_has_no_room_for_are_a_status) {
+  enum { NUMBERS = 8 << 20 };
+  static const char header[] = "{\"d\":{\"dtype\":\"F64\",\"shape\":[8388608],\"data_offsets\":[0,67108864]}}";
+  uint64_t length = sizeof header - 1;
+  char path[512];
+  TensorFile file;
+  snprintf(path, sizeof path, "%s", scratch_path("odd"));
+  FILE *stream = fopen(path, "wb");
+  cr_assert_not_null(stream);
+  cr_assert_neq((8 + length) % 8, 0, "the data must not be aligned");
+  fwrite(&length, 8, 1, stream);
+  fputs(header, stream);
+  fclose(stream);
+  cr_assert_eq(truncate(path, (off_t)(8 + length + 8 * NUMBERS)), 0);
+  cr_assert_eq(safetensors_open(&file, path).code, STATUS_OK);
+  tensor_file_close(&file);
+  limit_memory((8 * NUMBERS) + (32 << 20)); /* the file fits, its copy does not */
+  Status status = safetensors_open(&file, path);
+  cr_expect_eq(status.code, STATUS_MEMORY, "%s", status.message);
+  cr_expect(file.mapped.bytes == NULL && file.memory.base == NULL && file.copies.base == NULL);
+}
+
 /* ---- Writing ---- */
 
 static float numbers[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
@@ -480,6 +503,19 @@ Test(safetensors, a_place_that_cannot_be_written_is_an_output_error) {
   const NamedTensor tensor = named_tensor("a", tensor_1(numbers, DTYPE_F32, 3));
   cr_expect_eq(safetensors_write(scratch_path("no/w"), &tensor, 1, NULL, 0, NULL).code, STATUS_OUTPUT);
   cr_expect_eq(safetensors_write("/dev/full", &tensor, 1, NULL, 0, NULL).code, STATUS_OUTPUT);
+}
+
+Test(safetensors, a_header_that_could_not_be_read_back_is_not_written) {
+  char *name = malloc(SAFETENSORS_LARGEST_HEADER);
+  cr_assert_not_null(name);
+  memset(name, 'n', SAFETENSORS_LARGEST_HEADER - 1);
+  name[SAFETENSORS_LARGEST_HEADER - 1] = '\0';
+  const NamedTensor tensor = named_tensor(name, tensor_1(numbers, DTYPE_F32, 1));
+  Status status = safetensors_write(scratch_path("w"), &tensor, 1, NULL, 0, NULL);
+  cr_expect_eq(status.code, STATUS_OUTPUT);
+  expect_contains(status.message, "its header would have 1000000");
+  cr_expect_eq(scratch_count(), 0);
+  free(name);
 }
 
 /* ---- The caller's mistakes ---- */

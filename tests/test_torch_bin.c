@@ -363,6 +363,25 @@ Test(torch_bin, odd_entries_of_a_zip_file_are_refused) {
   expect_entry_refused((Oddity){.zip64 = true, .short_extra = true}, "the entry a has sizes that make no sense");
 }
 
+Test(torch_bin, zip64_fields_stand_only_for_what_does_not_fit) {
+  Made made = {0}, odd;
+  Zip zip;
+  unsigned char *block;
+  put_entry(&made, "a", "hello", 5, (Oddity){.zip64 = true});
+  odd = made;
+  memset(odd.directory + 42, 0, 4); /* the place fits; the field's third number is not read */
+  put_end(&odd, true);
+  Status status = parse_zip(&odd, &zip, &block);
+  cr_assert_eq(status.code, STATUS_OK, "%s", status.message);
+  cr_expect_eq(zip_find(&zip, "a", 1)->size, 5);
+  zip_free(&zip);
+  free(block);
+  odd = made;
+  odd.directory[46 + 1 + 2] = 255; /* a field longer than all fields */
+  put_end(&odd, true);
+  expect_zip_refused(&odd, "the entry a has sizes that make no sense");
+}
+
 Test(torch_bin, odd_directories_of_a_zip_file_are_refused) {
   Made made = {0}, good;
   expect_zip_refused(&made, "does not end with the end of a directory");
@@ -505,6 +524,8 @@ Test(torch_bin, tensors_must_lie_within_their_storage) {
           "more numbers than memory has addresses");
   REFUSED(DICT(TENSOR(STORAGE("\x06"), "K\0", "\x8a\x05\0\0\0\0\x7f\x85", "K\0\x85")),
           "would take more memory than the file");
+  REFUSED(DICT(TENSOR(STORAGE("\x06"), "K\0", "K\x05\x85", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85")),
+          "reaches beyond");
 }
 
 Test(torch_bin, storages_must_be_what_the_archive_has) {
@@ -628,6 +649,7 @@ Test(torch_bin, programs_that_find_too_little_are_refused) {
   REFUSED("\x80\x02}j\xff\xff\xff\xff.", "the value number 4294967295 is not remembered");
   REFUSED("\x80\x02}r\xff\xff\xff\xff.", "is remembered as number 4294967295, more than there can be");
   REFUSED("\x80\x02}q\x09.", "is remembered as number 9");
+  REFUSED("\x80\x02}h", "cut off");
   REFUSED("\x80\x02X\xff\xff\xff\xff.", "cut off");
   REFUSED("\x80\x02X\x02\0\0\0a", "cut off");
   REFUSED("\x80\x02"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LENGTH_BYTES = 8, LARGEST_HEADER = 100000000 };
+enum { LENGTH_BYTES = 8 };
 
 /* Where the numbers of a tensor lie, relative to the data. */
 typedef struct Range {
@@ -335,10 +335,10 @@ static Status parse(TensorFile *file, const char *path, const unsigned char *byt
     return status_error(STATUS_INPUT, "%s: truncated: a safetensors file starts with 8 bytes, %zu are there", path,
                         size);
   memcpy(&length, bytes, LENGTH_BYTES);
-  if (length > LARGEST_HEADER)
+  if (length > SAFETENSORS_LARGEST_HEADER)
     return status_error(STATUS_INPUT,
                         "%s: not a safetensors file: its header would have %ju bytes, more than the %d allowed", path,
-                        (uintmax_t)length, LARGEST_HEADER);
+                        (uintmax_t)length, SAFETENSORS_LARGEST_HEADER);
   if (length > size - LENGTH_BYTES)
     return status_error(STATUS_INPUT, "%s: truncated in the header: it has %ju bytes, %zu are there", path,
                         (uintmax_t)length, size - LENGTH_BYTES);

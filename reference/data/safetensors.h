@@ -10,6 +10,8 @@
 
 #include "tensor_file.h"
 
+enum { SAFETENSORS_LARGEST_HEADER = 100000000 }; /* bytes */
+
 /* safetensors_open: Close with tensor_file_close. Errors: STATUS_INPUT naming the file and the byte or tensor at which
  * it is wrong; STATUS_MEMORY (names and shapes, a few times the header; tensors that are not aligned). */
 Status safetensors_open(TensorFile *file, const char *path);
@@ -27,9 +29,10 @@ typedef struct SafetensorsSource {
 /* safetensors_write: the tensors with their names, in the library's order (dtype by falling alignment, then name) and
  * byte for byte as it writes them. Tensors may be views whose rows lie apart; those without data are asked of `source`
  * (NULL: a tensor without data is the caller's mistake), in the order of the file, one at a time. metadata NULL: the
- * one pair format=pt, without which older releases of transformers refuse the file.
- * Errors: STATUS_OUTPUT, STATUS_MEMORY, what fetch returns; then PATH is as it was. Names that are not UTF-8 or come
- * twice, or are __metadata__, and flattened tensors (NamedTensor) whose sizes do not fit are the caller's mistake. */
+ * one pair format=pt; transformers (4.57.3) refuses metadata without it, its older releases files without metadata.
+ * Errors: STATUS_OUTPUT (also names that make the header too long), STATUS_MEMORY, what fetch returns; then PATH is as
+ * it was. Names that are not UTF-8 or come twice, or are __metadata__, and flattened tensors (NamedTensor) whose sizes
+ * do not fit are the caller's mistake. */
 Status safetensors_write(const char *path, const NamedTensor *tensors, size_t count, const TextPair *metadata,
                          size_t metadata_count, const SafetensorsSource *source);
 

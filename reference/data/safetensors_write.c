@@ -148,6 +148,11 @@ static Status write_sorted(const char *path, const NamedTensor *tensors, size_t 
   char *header = make_header(tensors, count, metadata, metadata_count, &length);
   if (header == NULL)
     return status_error(STATUS_MEMORY, "not enough memory for the header of %s", path);
+  if (length > SAFETENSORS_LARGEST_HEADER) {
+    free(header);
+    return status_error(STATUS_OUTPUT, "cannot write %s: its header would have %zu bytes, more than the %d allowed",
+                        path, length, SAFETENSORS_LARGEST_HEADER);
+  }
   Status status = output_open(&file, path);
   if (status.code == STATUS_OK) {
     status = write_file(file.stream, tensors, count, header, length, source);
