@@ -17,7 +17,10 @@ typedef enum {
   RNG_START_SCALES,  /* alpha and beta of the paper's start */
   RNG_AUDIT,         /* instances of the audit */
   RNG_BOOTSTRAP,     /* resampling */
-  RNG_TEST           /* tests' own data */
+  RNG_TEST,          /* tests' own data */
+  RNG_WEIGHTS,       /* random initialisation of a model; step: the parameter's place */
+  RNG_GATE_NOISE,    /* the soft mixture's gate; step: the training step */
+  RNG_ROUTER_NOISE   /* the router's score; step: the training step */
 } RngPurpose;
 
 typedef struct Rng {

@@ -201,6 +201,7 @@ void adamw(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const 
 
 struct OpsTable {
   const char *name;
+  bool host; /* its memory is the host's: mapped files can be used where they lie */
   Status (*alloc)(const Ops *ops, size_t bytes, void **memory);
   void (*free)(const Ops *ops, void *memory);
   void (*write)(const Ops *ops, void *to, const void *from, size_t bytes);

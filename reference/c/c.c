@@ -77,6 +77,7 @@ static Status c_status(const Ops *ops) {
 
 #define ENTRY(name) .name = C_OPERATION(name),
 static const OpsTable table = {.name = "c",
+                               .host = true,
                                .alloc = c_alloc,
                                .free = c_free,
                                .write = c_write,

@@ -1,0 +1,271 @@
+/* load.c: a checkpoint's files to a model, and back. */
+#include "load.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "files.h"
+#include "safetensors.h"
+
+/* ---- the files ---- */
+
+Status checkpoint_add(Checkpoint *checkpoint, const char *path) {
+  if (checkpoint->count == LOAD_PARTS)
+    return status_error(STATUS_USAGE, "a checkpoint of more than %d parts", LOAD_PARTS);
+  TRY(weights_open(&checkpoint->part[checkpoint->count], path));
+  checkpoint->count++;
+  return status_ok();
+}
+
+void checkpoint_close(Checkpoint *checkpoint) {
+  for (size_t i = 0; i < checkpoint->count; i++)
+    weights_close(&checkpoint->part[i]);
+  *checkpoint = (Checkpoint){0};
+}
+
+/* Buffers that files hold and the model does not, and what a whole CLIP has beside its vision tower. */
+static const char *const not_needed[] = {"*rotary_emb.inv_freq", "*position_ids",       "*mm_projector.mean",
+                                         "*mm_projector.std",    "text_model.*",        "logit_scale",
+                                         "visual_projection.*",  "text_projection.*",   "*mm_projector.w_noise",
+                                         "*mm_projector.w_gate", "model.image_newline", NULL};
+
+static bool is_needed(const char *name) {
+  for (size_t i = 0; not_needed[i]; i++)
+    if (fnmatch(not_needed[i], name, 0) == 0)
+      return false;
+  return true;
+}
+
+/* ---- looking for a parameter ---- */
+
+typedef struct Loading {
+  Store *store;
+  const Checkpoint *checkpoint;
+  bool *used[LOAD_PARTS]; /* each part's tensors */
+  unsigned keep;
+  size_t missing, misshapen, unexpected;
+  char names[256];     /* the first few that are wrong */
+  unsigned char *base; /* of the store's own memory; NULL while it is measured */
+  size_t bytes;
+} Loading;
+
+/* The names under which a parameter may stand, the longest first. */
+static const char *shorter(const char *name) {
+  static const char *const prefixes[] = {"model.vision_tower.vision_tower.", "model.", NULL};
+  for (size_t i = 0; prefixes[i]; i++)
+    if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+      return name + strlen(prefixes[i]);
+  return NULL;
+}
+
+static const NamedTensor *look_for(Loading *loading, const char *name) {
+  for (size_t part = loading->checkpoint->count; part-- > 0;) {
+    const Weights *weights = &loading->checkpoint->part[part];
+    const NamedTensor *found = weights_find(weights, name);
+    if (!found && shorter(name))
+      found = weights_find(weights, shorter(name));
+    if (found) {
+      loading->used[part][found - weights->tensors] = true;
+      return found;
+    }
+  }
+  return NULL;
+}
+
+static bool shaped(const NamedTensor *found, const Entry *entry) {
+  bool same = found->rank == (size_t)entry->rank && found->tensor.rank == entry->rank;
+  for (int i = 0; same && i < entry->rank; i++)
+    same = found->tensor.size[i] == entry->size[i];
+  return same;
+}
+
+static void complain(Loading *loading, size_t *count, const char *what, const char *name) {
+  size_t used = strlen(loading->names);
+  if ((*count)++ < 3)
+    snprintf(loading->names + used, sizeof loading->names - used, "; %s %s", what, name);
+}
+
+/* Matrices that are converted as they are used can stay where they are. */
+static bool stays(const Loading *loading, const Entry *entry, Tensor found) {
+  const OpsTable *table = loading->store->ops->table;
+  bool computed = found.dtype == DTYPE_F32 || found.dtype == DTYPE_BF16 || found.dtype == DTYPE_F16;
+  return computed && entry->rank > 1 && !entry->transposed && !entry->fixed && (loading->keep >> entry->group & 1) &&
+         (!table || table->host);
+}
+
+static void check(void *context, const Entry *entry) {
+  Loading *loading = context;
+  const NamedTensor *found = look_for(loading, entry->name);
+  if (!found)
+    complain(loading, &loading->missing, "missing", entry->name);
+  else if (!shaped(found, entry))
+    complain(loading, &loading->misshapen, "misshapen", entry->name);
+  else if (!stays(loading, entry, found->tensor))
+    loading->bytes += store_bytes(loading->store, entry);
+}
+
+static void check_unexpected(Loading *loading) {
+  for (size_t part = 0; part < loading->checkpoint->count; part++) {
+    const Weights *weights = &loading->checkpoint->part[part];
+    for (size_t i = 0; i < weights->count; i++)
+      if (!loading->used[part][i] && is_needed(weights->tensors[i].name))
+        complain(loading, &loading->unexpected, "unexpected", weights->tensors[i].name);
+  }
+}
+
+/* ---- filling ---- */
+
+/* Number i of the model's tensor, in the file's order. */
+static size_t in_file(const Entry *entry, size_t i) {
+  size_t columns = entry->size[0];
+  return entry->transposed ? i % columns * entry->size[1] + i / columns : i;
+}
+
+static void convert(const Loading *loading, const Entry *entry, Tensor found, Tensor to) {
+  enum { PIECE = 4096 };
+  double values[PIECE];
+  size_t count = tensor_count(to);
+  if (found.dtype == to.dtype && !entry->transposed) {
+    ops_write(loading->store->ops, to.data, found.data, tensor_bytes(to));
+    return;
+  }
+  for (size_t first = 0; first < count; first += PIECE) {
+    size_t piece = count - first < PIECE ? count - first : PIECE;
+    for (size_t i = 0; i < piece; i++)
+      values[i] = tensor_get(found, in_file(entry, first + i));
+    store_put(loading->store, to, first, piece, values);
+  }
+}
+
+static void take(void *context, const Entry *entry) {
+  Loading *loading = context;
+  Tensor found = look_for(loading, entry->name)->tensor;
+  if (stays(loading, entry, found)) {
+    entry->parameter->w = entry_shape(entry, found.data, found.dtype);
+    return;
+  }
+  entry->parameter->w = entry_shape(entry, loading->base + loading->bytes, loading->store->ops->real);
+  loading->bytes += store_bytes(loading->store, entry);
+  convert(loading, entry, found, entry->parameter->w);
+}
+
+static Status load(Loading *loading) {
+  Store *store = loading->store;
+  const Checkpoint *checkpoint = loading->checkpoint;
+  for (size_t part = 0; part < checkpoint->count; part++) {
+    loading->used[part] = calloc(checkpoint->part[part].count + 1, sizeof *loading->used[part]);
+    if (!loading->used[part])
+      return status_error(STATUS_MEMORY, "not enough memory to load %s", checkpoint->part[part].path);
+  }
+  model_walk(store->model, check, loading);
+  check_unexpected(loading);
+  if (loading->missing + loading->misshapen + loading->unexpected > 0)
+    return status_error(
+        STATUS_INPUT, "%s does not hold this model: %zu tensors are missing, %zu unexpected, %zu misshapen%s",
+        checkpoint->part[0].path, loading->missing, loading->unexpected, loading->misshapen, loading->names);
+  TRY(ops_alloc(store->ops, loading->bytes, &store->values));
+  loading->base = store->values;
+  loading->bytes = 0;
+  model_walk(store->model, take, loading);
+  if (store->model->config.decoder.tied)
+    store->model->decoder.head = store->model->decoder.embedding;
+  return store_prepare(store);
+}
+
+Status store_load(Store *store, const Ops *ops, Model *model, const Checkpoint *checkpoint, unsigned keep) {
+  *store = (Store){.ops = ops, .model = model};
+  Loading loading = {.store = store, .checkpoint = checkpoint, .keep = keep};
+  Status status = load(&loading);
+  for (size_t part = 0; part < LOAD_PARTS; part++)
+    free(loading.used[part]);
+  if (status.code != STATUS_OK)
+    store_free(store);
+  return status;
+}
+
+/* ---- saving ---- */
+
+typedef struct Saving {
+  const Store *store;
+  Dtype dtype;
+  NamedTensor *tensors; /* NULL while they are counted */
+  Entry *entries;
+  size_t count, largest; /* numbers of the largest */
+  unsigned char *raw, *converted;
+} Saving;
+
+static void list(void *context, const Entry *entry) {
+  Saving *saving = context;
+  size_t numbers = tensor_count(entry->parameter->w);
+  saving->largest = numbers > saving->largest ? numbers : saving->largest;
+  if (saving->tensors) {
+    Tensor tensor = tensor_make(NULL, saving->dtype, entry->rank, entry->size);
+    saving->entries[saving->count] = *entry;
+    saving->tensors[saving->count] = named_tensor(strdup(entry->name), tensor);
+  }
+  saving->count++;
+}
+
+static void narrow(const Saving *saving, size_t i, double value) {
+  if (saving->dtype == DTYPE_F32)
+    ((float *)saving->converted)[i] = (float)value;
+  else
+    ((uint16_t *)saving->converted)[i] =
+        saving->dtype == DTYPE_BF16 ? bf16_from_float((float)value) : f16_from_float((float)value);
+}
+
+/* The numbers of one parameter, read back from the backend, in the file's order and type. */
+static Status fetch(void *context, const NamedTensor *wanted, const void **data) {
+  const Saving *saving = context;
+  const Entry *entry = NULL;
+  for (size_t i = 0; i < saving->count && !entry; i++)
+    if (saving->tensors[i].name == wanted->name || strcmp(saving->tensors[i].name, wanted->name) == 0)
+      entry = &saving->entries[i];
+  Tensor value = entry->parameter->w;
+  Tensor raw = tensor_1(saving->raw, value.dtype, tensor_count(value));
+  ops_read(saving->store->ops, saving->raw, value.data, tensor_bytes(value));
+  for (size_t i = 0; i < raw.size[0]; i++)
+    narrow(saving, in_file(entry, i), tensor_get(raw, i));
+  *data = saving->converted;
+  return status_ok();
+}
+
+static Status save(Saving *saving, const char *path) {
+  const Store *store = saving->store;
+  model_walk(store->model, list, saving);
+  size_t count = saving->count;
+  saving->tensors = calloc(count, sizeof *saving->tensors);
+  saving->entries = calloc(count, sizeof *saving->entries);
+  saving->raw = malloc(saving->largest * sizeof(double));
+  saving->converted = malloc(saving->largest * sizeof(float));
+  saving->count = 0;
+  bool there = saving->tensors && saving->entries && saving->raw && saving->converted;
+  if (there)
+    model_walk(store->model, list, saving);
+  for (size_t i = 0; there && i < count; i++)
+    there = saving->tensors[i].name;
+  if (!there)
+    return status_error(STATUS_MEMORY, "not enough memory to write %s", path);
+  SafetensorsSource source = {.fetch = fetch, .context = saving};
+  return safetensors_write(path, saving->tensors, count, NULL, 0, &source);
+}
+
+Status store_save(const Store *store, const char *folder, Dtype dtype) {
+  REQUIRE(dtype == DTYPE_F32 || dtype == DTYPE_BF16 || dtype == DTYPE_F16, "weights are not saved as %s",
+          dtype_name(dtype));
+  Saving saving = {.store = store, .dtype = dtype};
+  TRY(folder_create(folder));
+  char *path = path_join(folder, "model.safetensors");
+  Status status = path ? save(&saving, path) : status_error(STATUS_MEMORY, "not enough memory to write %s", folder);
+  for (size_t i = 0; saving.tensors && i < saving.count; i++)
+    free((void *)saving.tensors[i].name);
+  free(saving.tensors);
+  free(saving.entries);
+  free(saving.raw);
+  free(saving.converted);
+  free(path);
+  return status.code == STATUS_OK ? config_write(folder, &store->model->config) : status;
+}

@@ -1,0 +1,45 @@
+/* parts.h: a parameter and an operation together: what the parts of the model are written in. */
+#ifndef SEESAW_PARTS_H
+#define SEESAW_PARTS_H
+
+#include "model.h"
+
+/* linear: y = x w' + b, or y += . linear_back: dx += dy w (unless dx is absent), and the parameters' gradients. */
+static inline void linear(Run *run, const Linear *l, Tensor y, Tensor x, Write write) {
+  linear_fwd(run->ops, y, x, l->w.w, l->b.w, write);
+}
+
+static inline void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x) {
+  linear_bwd_input(run->ops, dx, dy, l->w.w);
+  linear_bwd_weight(run->ops, l->w.d, l->b.d, dy, x);
+}
+
+/* linears: several linear maps of the same x into neighbouring columns of y; one product where their weights lie one
+ * below the other in memory, as those of the model's own memory do. */
+void linears(Run *run, const Linear *const *parts, size_t count, Tensor y, Tensor x);
+void linears_back(Run *run, Linear *const *parts, size_t count, Tensor dx, Tensor dy, Tensor x);
+
+static inline Tensor layernorm(Run *run, const Norm *norm, Tensor x, double epsilon, Tensor *mean, Tensor *rstd) {
+  Tensor y = run_reals(run, x.size[0], x.size[1]);
+  *mean = run_vector(run, x.size[0]);
+  *rstd = run_vector(run, x.size[0]);
+  layernorm_fwd(run->ops, y, *mean, *rstd, x, norm->g.w, norm->b.w, epsilon);
+  return y;
+}
+
+static inline void layernorm_back(Run *run, Norm *norm, Tensor dx, Tensor dy, Tensor x, Tensor mean, Tensor rstd) {
+  layernorm_bwd(run->ops, dx, norm->g.d, norm->b.d, dy, x, norm->g.w, mean, rstd);
+}
+
+static inline Tensor rmsnorm(Run *run, const Norm *norm, Tensor x, double epsilon, Tensor *rstd) {
+  Tensor y = run_reals(run, x.size[0], x.size[1]);
+  *rstd = run_vector(run, x.size[0]);
+  rmsnorm_fwd(run->ops, y, *rstd, x, norm->g.w, epsilon);
+  return y;
+}
+
+static inline void rmsnorm_back(Run *run, Norm *norm, Tensor dx, Tensor dy, Tensor x, Tensor rstd) {
+  rmsnorm_bwd(run->ops, dx, norm->g.d, dy, x, norm->g.w, rstd);
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* run.h: one pass of the model: where its activations live, and who looks at them.
+ *
+ * Activations are carved from one block, front to back. What backward needs stays until the end; the rest is given back
+ * by marks. A dry pass of the same code, with a backend that computes nothing, measures how large the block must be. */
+#ifndef SEESAW_RUN_H
+#define SEESAW_RUN_H
+
+#include "ops.h"
+
+typedef struct Run {
+  const Ops *ops;
+  bool training; /* keep what backward needs, and draw noise */
+  uint64_t seed; /* of the noise, with the step */
+  uint32_t step;
+  unsigned char *base;         /* in the backend's memory */
+  size_t used, most, capacity; /* bytes; most: ever used at once */
+  struct HostPiece *host;      /* the host's indices and offsets of this pass */
+  /* Looks at each named activation and gradient as soon as it is final; NULL: nobody does. */
+  void (*observe)(void *context, const char *name, Tensor tensor);
+  void *context;
+} Run;
+
+/* run_alloc: room for `capacity` bytes of activations. Errors: STATUS_MEMORY. run_free: safe on a zeroed Run.
+ * run_reset: a new pass; nothing carved before may be used any more. run_dry: a run over a dry backend (ops.h), for
+ * measuring; `most` is the answer. */
+Status run_alloc(Run *run, const Ops *ops, size_t capacity);
+void run_free(Run *run);
+void run_reset(Run *run);
+Run run_dry(const Ops *dry);
+bool run_is_dry(const Run *run);
+
+/* run_reals (rows x columns), run_vector, run_integers: the next piece, holding anything. run_zeros: a gradient, to be
+ * added to. Carving more than was measured is the caller's mistake. */
+Tensor run_reals(Run *run, size_t rows, size_t columns);
+Tensor run_vector(Run *run, size_t count);
+Tensor run_integers(Run *run, size_t count);
+Tensor run_zeros(Run *run, size_t rows, size_t columns);
+
+/* run_host: integers in the host's memory that live as long as the pass; a few for each row, so too little memory for
+ * them stops the program. run_upload: integers of the host's, in backend memory. */
+int32_t *run_host(Run *run, size_t count);
+Tensor run_upload(Run *run, const int32_t *values, size_t count);
+
+/* run_mark, run_release: all that was carved since the mark is given back. */
+size_t run_mark(const Run *run);
+void run_release(Run *run, size_t mark);
+
+/* run_note: this tensor is final; its name printf-style. */
+void run_note(Run *run, Tensor tensor, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* run_ragged: a batch of `count` samples with these offsets (count + 1, from run_host). run_even: of `rows` rows each.
+ */
+Ragged run_ragged(Run *run, size_t count, const int32_t *offsets);
+Ragged run_even(Run *run, size_t count, size_t rows);
+
+#endif

@@ -1,0 +1,227 @@
+/* store.c: memory for parameters, gradients and position tables. */
+#include "store.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "arena.h"
+#include "position.h"
+
+static size_t real_bytes(const Store *store) {
+  return dtype_bits(store->ops->real) / 8;
+}
+
+/* ---- walks that carve ---- */
+
+/* Where the next parameter goes: NULL while sizes are only added up. */
+typedef struct Carver {
+  Store *store;
+  unsigned char *base;
+  size_t used;
+  unsigned groups;
+} Carver;
+
+static size_t entry_count(const Entry *entry) {
+  return tensor_count(entry_shape(entry, NULL, DTYPE_F32));
+}
+
+size_t store_bytes(const Store *store, const Entry *entry) {
+  return arena_size(entry_count(entry), real_bytes(store));
+}
+
+static void *carve(Carver *carver, const Entry *entry) {
+  void *piece = carver->base ? carver->base + carver->used : NULL;
+  carver->used += store_bytes(carver->store, entry);
+  return piece;
+}
+
+static void carve_value(void *context, const Entry *entry) {
+  Carver *carver = context;
+  void *piece = carve(carver, entry);
+  if (piece)
+    entry->parameter->w = entry_shape(entry, piece, carver->store->ops->real);
+}
+
+static void carve_gradient(void *context, const Entry *entry) {
+  Carver *carver = context;
+  entry->parameter->d = TENSOR_NONE;
+  if (entry->fixed || !(carver->groups >> entry->group & 1))
+    return;
+  void *piece = carve(carver, entry);
+  if (piece)
+    entry->parameter->d = entry_shape(entry, piece, carver->store->ops->real);
+}
+
+/* Measure, allocate, carve. */
+static Status carve_all(Store *store, Visit *visit, unsigned groups, void **memory, size_t *bytes) {
+  Carver carver = {.store = store, .groups = groups};
+  model_walk(store->model, visit, &carver);
+  *bytes = carver.used;
+  TRY(ops_alloc(store->ops, carver.used, memory));
+  carver.base = *memory;
+  carver.used = 0;
+  if (carver.base)
+    model_walk(store->model, visit, &carver);
+  return status_ok();
+}
+
+/* The output layer of a tied decoder is its embedding. */
+static void tie(Model *model) {
+  if (model->config.decoder.tied)
+    model->decoder.head = model->decoder.embedding;
+}
+
+/* ---- values ---- */
+
+enum { PIECE = 4096 }; /* numbers that go to the backend at once */
+
+void store_put(const Store *store, Tensor to, size_t first, size_t count, const double *values) {
+  float narrow[PIECE];
+  size_t bytes = real_bytes(store);
+  bool single = store->ops->real == DTYPE_F32;
+  REQUIRE(count <= PIECE, "%zu numbers at once", count);
+  for (size_t i = 0; single && i < count; i++)
+    narrow[i] = (float)values[i];
+  ops_write(store->ops, (unsigned char *)to.data + first * bytes, single ? (const void *)narrow : values,
+            count * bytes);
+}
+
+typedef struct Filling {
+  Store *store;
+  double spread;
+  uint64_t seed;
+  uint32_t place; /* of the parameter in the walk */
+} Filling;
+
+static void fill(void *context, const Entry *entry) {
+  Filling *filling = context;
+  double values[PIECE];
+  Rng rng = rng_make(filling->seed, RNG_WEIGHTS, filling->place++);
+  size_t count = entry_count(entry);
+  for (size_t first = 0; first < count && !entry->fixed; first += PIECE) {
+    size_t piece = count - first < PIECE ? count - first : PIECE;
+    if (entry->spread > 0.0)
+      rng_fill_normal(rng, first, piece, values);
+    for (size_t i = 0; i < piece; i++)
+      values[i] = entry->spread > 0.0 ? values[i] * filling->spread : entry->spread < 0.0 ? 1.0 : 0.0;
+    store_put(filling->store, entry->parameter->w, first, piece, values);
+  }
+}
+
+/* ---- position tables ---- */
+
+static size_t side_of(size_t cells) {
+  return (size_t)lround(sqrt((double)cells));
+}
+
+/* A whole table of doubles to the backend. */
+static void put_table(const Store *store, Tensor to, const double *values) {
+  size_t count = tensor_count(to);
+  for (size_t first = 0; first < count; first += PIECE)
+    store_put(store, to, first, count - first < PIECE ? count - first : PIECE, values + first);
+}
+
+static Status fill_positions(const Store *store, const Former *former) {
+  Tensor to = former->position.w;
+  if (!to.data)
+    return status_ok();
+  double *table = malloc(tensor_count(to) * sizeof *table);
+  if (!table)
+    return status_error(STATUS_MEMORY, "not enough memory for a table of positions");
+  position_sincos(side_of(to.size[0]), to.size[1], store->model->config.switches.positions_half, table);
+  put_table(store, to, table);
+  free(table);
+  return status_ok();
+}
+
+/* The queries' table, read back and resized to the grid of a view's patches. */
+static Status fill_key_positions(const Store *store, Former *former) {
+  Tensor from = former->position.w;
+  size_t count = from.data ? tensor_count(from) : 0, patches = config_patches(&store->model->config);
+  if (count == 0 || !store->ops->table)
+    return status_ok();
+  double *table = malloc(count * sizeof *table), *resized = malloc(patches * from.size[1] * sizeof *resized);
+  void *raw = malloc(tensor_bytes(from));
+  Status status = status_error(STATUS_MEMORY, "not enough memory for a table of positions");
+  if (table && resized && raw) {
+    ops_read(store->ops, raw, from.data, tensor_bytes(from));
+    for (size_t i = 0; i < count; i++)
+      table[i] = tensor_get(tensor_1(raw, from.dtype, count), i);
+    position_resize(side_of(from.size[0]), side_of(patches), from.size[1], table, resized);
+    put_table(store, former->key_position, resized);
+    status = status_ok();
+  }
+  free(table);
+  free(resized);
+  free(raw);
+  return status;
+}
+
+static size_t carve_tables(Store *store, unsigned char *base) {
+  Model *model = store->model;
+  size_t patches = config_patches(&model->config), width = model->config.vision.width;
+  size_t half = model->config.decoder.head / 2, bytes = arena_size(patches * width, real_bytes(store));
+  if (base) {
+    model->adapter.former.key_position = tensor_2(base, store->ops->real, patches, width);
+    model->compression.key_position = tensor_2(base + bytes, store->ops->real, patches, width);
+    model->frequency = tensor_1(base + 2 * bytes, DTYPE_F64, half);
+  }
+  return 2 * bytes + arena_size(half, sizeof(double));
+}
+
+Status store_prepare(Store *store) {
+  Model *model = store->model;
+  double frequency[512];
+  REQUIRE(model->config.decoder.head / 2 <= sizeof frequency / sizeof *frequency, "heads of %zu",
+          model->config.decoder.head);
+  ops_free(store->ops, store->tables);
+  TRY(ops_alloc(store->ops, carve_tables(store, NULL), &store->tables));
+  carve_tables(store, store->tables);
+  position_rotary(model->config.decoder.head, model->config.decoder.theta, frequency);
+  ops_write(store->ops, model->frequency.data, frequency, tensor_bytes(model->frequency));
+  TRY(fill_key_positions(store, &model->adapter.former));
+  return fill_key_positions(store, &model->compression);
+}
+
+/* ---- the store ---- */
+
+static Status random_values(Store *store, double spread, uint64_t seed) {
+  size_t bytes;
+  TRY(carve_all(store, carve_value, 0, &store->values, &bytes));
+  tie(store->model);
+  model_walk(store->model, fill, &(Filling){.store = store, .spread = spread, .seed = seed});
+  TRY(fill_positions(store, &store->model->adapter.former));
+  TRY(fill_positions(store, &store->model->compression));
+  return store_prepare(store);
+}
+
+Status store_random(Store *store, const Ops *ops, Model *model, double spread, uint64_t seed) {
+  *store = (Store){.ops = ops, .model = model};
+  Status status = random_values(store, spread, seed);
+  if (status.code != STATUS_OK)
+    store_free(store);
+  return status;
+}
+
+Status store_train(Store *store, unsigned groups) {
+  size_t bytes;
+  ops_free(store->ops, store->gradients);
+  store->gradients = NULL;
+  TRY(carve_all(store, carve_gradient, groups, &store->gradients, &bytes));
+  tie(store->model);
+  store->gradient_count = bytes / real_bytes(store);
+  return status_ok();
+}
+
+void store_zero(Store *store) {
+  ops_zero(store->ops, tensor_1(store->gradients, store->ops->real, store->gradient_count));
+}
+
+void store_free(Store *store) {
+  if (!store->ops)
+    return;
+  ops_free(store->ops, store->values);
+  ops_free(store->ops, store->gradients);
+  ops_free(store->ops, store->tables);
+  *store = (Store){0};
+}
