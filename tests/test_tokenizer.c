@@ -566,6 +566,24 @@ Test(tokenizer, a_small_model_merges_by_score_and_then_from_the_left) {
   text_free(&model);
 }
 
+/* Words are encoded alone only where no piece goes over the blank between them. */
+Test(tokenizer, a_piece_may_go_over_a_blank) {
+  Text model = small_model();
+  Tokenizer *tokenizer;
+  Tokens ids = {0};
+  put_piece(&model, "\u2581", -3, 1);         /* 3 */
+  put_piece(&model, "a\u2581", -4, 1);        /* 4 */
+  put_piece(&model, "a\u2581\u2581b", -1, 1); /* 5: of 4 and \u2581b, if that were a piece */
+  put_piece(&model, "\u2581b", -5, 1);        /* 6 */
+  cr_assert_eq(parse_model(&model, &tokenizer).code, STATUS_OK);
+  cr_assert_eq(tokenizer_encode(tokenizer, "a  bxy z b a", 12, 0, &ids).code, STATUS_OK);
+  static const int32_t wanted[] = {5, 0, 3, 0, 6, 3, 1};
+  cr_expect(ids.count == 7 && memcmp(ids.ids, wanted, sizeof wanted) == 0);
+  tokens_free(&ids);
+  tokenizer_close(tokenizer);
+  text_free(&model);
+}
+
 Test(tokenizer, models_that_are_not_supported_are_refused) {
   Text model = small_model();
   put_field(&model, 2, "\x18\x01", 2);

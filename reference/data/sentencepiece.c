@@ -18,6 +18,21 @@
 
 static const char BLANK[] = "\xE2\x96\x81"; /* U+2581 */
 
+static bool blank_at(const char *text, size_t length, size_t at) {
+  return length - at >= 3 && memcmp(text + at, BLANK, 3) == 0;
+}
+
+/* Where the next blank after something else begins, or the end: such parts, mostly words, are encoded alone, so that
+ * the heap stays small. */
+static size_t part_length(const char *text, size_t length) {
+  size_t at = 0;
+  while (blank_at(text, length, at))
+    at += 3;
+  while (at < length && !blank_at(text, length, at))
+    at++;
+  return at;
+}
+
 /* ---- Protobuf ---- */
 
 typedef struct Wire {
@@ -275,6 +290,17 @@ static Status add_pieces(Tokenizer *tokenizer, Wire wire, const Model *model) {
   return status_ok();
 }
 
+/* Whether blanks are only at the beginnings of pieces. */
+static bool blanks_begin(const Vocabulary *vocabulary) {
+  for (size_t id = 0; id < vocabulary->count; id++) {
+    const Token *token = &vocabulary->tokens[id];
+    if ((token->type == TOKEN_TEXT || token->type == TOKEN_USER) &&
+        part_length(vocabulary_bytes(vocabulary, (int32_t)id), token->length) < token->length)
+      return false;
+  }
+  return true;
+}
+
 /* ---- tokenizer_config.json ---- */
 
 /* A token of `added_tokens_decoder`: one of the pieces under its own id, or a new one after them. */
@@ -372,6 +398,7 @@ Status sentencepiece_parse(Tokenizer *tokenizer, const char *name, const unsigne
   TRY(check_model(tokenizer, &model, pieces));
   TRY(vocabulary_alloc(&tokenizer->vocabulary, pieces + added));
   TRY(add_pieces(tokenizer, wire, &model));
+  tokenizer->blanks_begin = blanks_begin(&tokenizer->vocabulary);
   TRY(read_config(tokenizer, config, &model, options));
   while (tokenizer->vocabulary.tokens[tokenizer->vocabulary.count - 1].type == TOKEN_NONE)
     tokenizer->vocabulary.count--;
@@ -408,16 +435,15 @@ static inline bool rule(const Tokenizer *tokenizer, const char *text, const Symb
 }
 
 /* Cut the text into the user's pieces and characters. */
-static Status first_symbols(const Tokenizer *tokenizer, Scratch *scratch, size_t *count) {
-  const Text *text = &scratch->text;
+static Status first_symbols(const Tokenizer *tokenizer, Scratch *scratch, const char *text, size_t size,
+                            size_t *count) {
   size_t prefix;
   *count = 0;
-  TRY(scratch_symbols(scratch, text->length));
-  for (size_t at = 0, length; at < text->length; at += length) {
-    const char *here = text->bytes + at;
-    int32_t id = prefixes_longest(&tokenizer->user, &tokenizer->vocabulary, here, text->length - at);
+  TRY(scratch_symbols(scratch, size));
+  for (size_t at = 0, length; at < size; at += length) {
+    int32_t id = prefixes_longest(&tokenizer->user, &tokenizer->vocabulary, text + at, size - at);
     length = id >= 0 ? tokenizer->vocabulary.tokens[id].length
-                     : utf8_length((const unsigned char *)here, text->length - at, &prefix);
+                     : utf8_length((const unsigned char *)text + at, size - at, &prefix);
     scratch->symbols[(*count)++] = (Symbol){.start = (uint32_t)at, .length = (uint32_t)length, .id = id};
   }
   return status_ok();
@@ -438,24 +464,34 @@ static Status put_character(const Tokenizer *tokenizer, const char *bytes, size_
   return status_ok();
 }
 
-static Status encode_stretch(const Tokenizer *tokenizer, Scratch *scratch, const char *text, size_t length,
-                             bool at_start, Tokens *tokens) {
-  bool in_unknown = false;
+/* Merge within a part of the text that nothing merges out of. `in_unknown`: the part before ended in <unk>. */
+static Status encode_part(const Tokenizer *tokenizer, Scratch *scratch, const char *text, size_t length,
+                          bool *in_unknown, Tokens *tokens) {
   size_t count;
-  TRY(escape(tokenizer, text, length, tokenizer->prefix_everywhere || (tokenizer->prefix_at_start && at_start),
-             &scratch->text));
-  TRY(first_symbols(tokenizer, scratch, &count));
-  if (count == 0)
-    return status_ok();
-  merge_symbols(tokenizer, scratch, scratch->text.bytes, count, rule);
+  TRY(first_symbols(tokenizer, scratch, text, length, &count));
+  merge_symbols(tokenizer, scratch, text, count, rule);
   for (uint32_t i = 0; i != NO_SYMBOL; i = scratch->symbols[i].next) {
     const Symbol *symbol = &scratch->symbols[i];
     if (symbol->id < 0) {
-      TRY(put_character(tokenizer, scratch->text.bytes + symbol->start, symbol->length, &in_unknown, tokens));
+      TRY(put_character(tokenizer, text + symbol->start, symbol->length, in_unknown, tokens));
       continue;
     }
-    in_unknown = false;
+    *in_unknown = false;
     TRY(tokens_append(tokens, symbol->id));
+  }
+  return status_ok();
+}
+
+static Status encode_stretch(const Tokenizer *tokenizer, Scratch *scratch, const char *text, size_t length,
+                             bool at_start, Tokens *tokens) {
+  bool in_unknown = false;
+  TRY(escape(tokenizer, text, length, tokenizer->prefix_everywhere || (tokenizer->prefix_at_start && at_start),
+             &scratch->text));
+  const char *rest = scratch->text.bytes;
+  for (size_t left = scratch->text.length, part; left > 0; left -= part) {
+    part = tokenizer->blanks_begin ? part_length(rest, left) : left;
+    TRY(encode_part(tokenizer, scratch, rest, part, &in_unknown, tokens));
+    rest += part;
   }
   return status_ok();
 }

@@ -88,6 +88,7 @@ struct Tokenizer {
   Prefixes user;         /* from here on tokenizer.model */
   int32_t byte_ids[256]; /* -1: no byte fallback */
   bool escapes_blanks, legacy;
+  bool blanks_begin; /* no piece has a blank after something else, so nothing merges across there */
   bool prefix_everywhere, prefix_at_start; /* a blank before every stretch, or before the text alone */
 };
 
