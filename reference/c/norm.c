@@ -1,11 +1,12 @@
-/* norm.c: layernorm and rmsnorm. A row at a time, in double: rmsnorm is layernorm about a mean of zero, without b. */
+/* norm.c: layernorm and rmsnorm, a row at a time: rmsnorm is layernorm about a mean of zero, without b. Sums in double.
+ */
 #include <math.h>
 
 #include "state.h"
 #include "vector.h"
 
-enum { COLUMNS = 128 };           /* of a block, in the sums over rows */
-enum { WORTH_THREADS = 1 << 14 }; /* numbers: fewer are done before a thread wakes */
+enum { COLUMNS = 256, AHEAD = 4 }; /* of a block, in the sums over rows; rows that are asked for early */
+enum { WORTH_THREADS = 1 << 14 };  /* numbers: fewer are done before a thread wakes */
 
 static real number(Tensor x, size_t i) {
   return ((const real *)x.data)[i];
@@ -35,30 +36,31 @@ C_CLONES static double squares_about(double mean, const real *x, size_t n) {
   return c_lanes_total(lane);
 }
 
-/* y = (x - mean) rstd g + b; b may be NULL. */
+/* y = (x - mean) rstd g + b, the mean in two parts, so that x far off centre loses nothing; b may be NULL. */
 C_CLONES static void normalise(real *restrict y, const real *x, size_t n, double mean, double rstd, const real *g,
                                const real *b) {
+  real high = (real)mean, low = (real)(mean - high), scale = (real)rstd;
   if (b)
     for (size_t j = 0; j < n; j++)
-      y[j] = (real)((x[j] - mean) * rstd * g[j] + b[j]);
+      y[j] = (x[j] - high - low) * scale * g[j] + b[j];
   else
     for (size_t j = 0; j < n; j++)
-      y[j] = (real)((x[j] - mean) * rstd * g[j]);
+      y[j] = (x[j] - high - low) * scale * g[j];
 }
 
 /* With h = dy g and x^ = (x - mean) rstd: *h_sum = sum h, *hx_sum = sum h x^. */
-C_CLONES static void row_sums(const real *dy, const real *x, const real *g, size_t n, double mean, double rstd,
+C_CLONES static void row_sums(const real *dy, const real *x, const real *g, size_t n, real mean, real rstd,
                               double *h_sum, double *hx_sum) {
   double lane[C_LANES] = {0.0}, lane_x[C_LANES] = {0.0};
   size_t i = 0;
   for (; i + C_LANES <= n; i += C_LANES)
     for (size_t j = 0; j < C_LANES; j++) {
-      double h = (double)dy[i + j] * g[i + j];
+      real h = dy[i + j] * g[i + j];
       lane[j] += h;
       lane_x[j] += h * ((x[i + j] - mean) * rstd);
     }
   for (size_t j = 0; i < n; i++, j++) {
-    double h = (double)dy[i] * g[i];
+    real h = dy[i] * g[i];
     lane[j] += h;
     lane_x[j] += h * ((x[i] - mean) * rstd);
   }
@@ -67,21 +69,27 @@ C_CLONES static void row_sums(const real *dy, const real *x, const real *g, size
 }
 
 /* dx += rstd (h - h_mean - x^ hx_mean) */
-C_CLONES static void row_gradient(real *restrict dx, const real *dy, const real *x, const real *g, size_t n,
-                                  double mean, double rstd, double h_mean, double hx_mean) {
+C_CLONES static void row_gradient(real *restrict dx, const real *dy, const real *x, const real *g, size_t n, real mean,
+                                  real rstd, real h_mean, real hx_mean) {
   for (size_t j = 0; j < n; j++)
-    dx[j] += (real)(rstd * ((double)dy[j] * g[j] - h_mean - (x[j] - mean) * rstd * hx_mean));
+    dx[j] += rstd * (dy[j] * g[j] - h_mean - (x[j] - mean) * rstd * hx_mean);
 }
 
 /* ---- sums over rows ---- */
 
 /* One row's share of n columns: dg += dy x^, db += dy. */
 C_CLONES static void column_sums(double *restrict dg, double *restrict db, const real *dy, const real *x, size_t n,
-                                 double mean, double rstd) {
+                                 real mean, real rstd) {
   for (size_t j = 0; j < n; j++) {
     dg[j] += dy[j] * ((x[j] - mean) * rstd);
     db[j] += dy[j];
   }
+}
+
+/* A row's numbers will be needed soon: rows lie pages apart, further than the processor looks ahead by itself. */
+static void prefetch(const real *x, size_t n) {
+  for (size_t j = 0; j < n; j += 64 / sizeof(real))
+    __builtin_prefetch(x + j);
 }
 
 static void add_to(Tensor sum, size_t first, const double *x, size_t n) {
@@ -99,9 +107,14 @@ static void weight_gradient(const Ops *ops, Tensor dg, Tensor db, Tensor dy, Ten
   for (size_t first = 0; first < columns; first += COLUMNS) {
     size_t width = columns - first < COLUMNS ? columns - first : COLUMNS;
     double g_sum[COLUMNS] = {0.0}, b_sum[COLUMNS] = {0.0};
-    for (size_t n = 0; n < rows; n++)
-      column_sums(g_sum, b_sum, c_row(dy, n) + first, c_row(x, n) + first, width, mean.data ? number(mean, n) : 0.0,
+    for (size_t n = 0; n < rows; n++) {
+      if (n + AHEAD < rows) {
+        prefetch(c_row(dy, n + AHEAD) + first, width);
+        prefetch(c_row(x, n + AHEAD) + first, width);
+      }
+      column_sums(g_sum, b_sum, c_row(dy, n) + first, c_row(x, n) + first, width, mean.data ? number(mean, n) : 0,
                   number(rstd, n));
+    }
     add_to(dg, first, g_sum, width);
     add_to(db, first, b_sum, width);
   }
@@ -114,10 +127,11 @@ static void input_gradient(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Tenso
     return;
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (rows * columns > WORTH_THREADS)
   for (size_t n = 0; n < rows; n++) {
-    double h_sum, hx_sum, centre = mean.data ? number(mean, n) : 0.0;
+    double h_sum, hx_sum;
+    real centre = mean.data ? number(mean, n) : 0;
     row_sums(c_row(dy, n), c_row(x, n), g.data, columns, centre, number(rstd, n), &h_sum, &hx_sum);
     row_gradient(c_row(dx, n), c_row(dy, n), c_row(x, n), g.data, columns, centre, number(rstd, n),
-                 mean.data ? h_sum / (double)columns : 0.0, hx_sum / (double)columns);
+                 mean.data ? (real)(h_sum / (double)columns) : 0, (real)(hx_sum / (double)columns));
   }
 }
 
