@@ -14,7 +14,9 @@ enum {
   TILE_ROWS = 512,    /* of a tile, at most */
   TILE_COLUMNS = 256, /* of a tile, at most */
   PANEL = 512,        /* of the sum that a converted panel covers: C_SCRATCH >= 8 TILE_COLUMNS PANEL */
-  SMALL = 1 << 17     /* products that are not worth a parallel region */
+  LEAST_TILES = 4,
+  LEAST_SIDE = 32,
+  SMALL = 1 << 17 /* products that are not worth a parallel region */
 };
 
 /* ---- tiles: cut by the shape alone ---- */
@@ -30,10 +32,18 @@ static size_t part(size_t extent, size_t most) {
   return parts > 0 ? ((extent + parts - 1) / parts + 15) / 16 * 16 : 16;
 }
 
+/* Tiles of a small output are smaller, so that there are LEAST_TILES of them if they can have LEAST_SIDE rows. */
 static Tiles tiles_of(Tensor y) {
-  Tiles tiles = {.rows = part(y.size[0], TILE_ROWS), .columns = part(y.size[1], TILE_COLUMNS)};
-  tiles.across = (y.size[1] + tiles.columns - 1) / tiles.columns;
-  tiles.count = (y.size[0] + tiles.rows - 1) / tiles.rows * tiles.across;
+  Tiles tiles;
+  size_t down, rows = TILE_ROWS;
+  do {
+    tiles.rows = part(y.size[0], rows);
+    tiles.columns = part(y.size[1], TILE_COLUMNS);
+    tiles.across = (y.size[1] + tiles.columns - 1) / tiles.columns;
+    down = (y.size[0] + tiles.rows - 1) / tiles.rows;
+    tiles.count = down * tiles.across;
+    rows /= 2;
+  } while (tiles.count < LEAST_TILES && rows >= LEAST_SIDE);
   return tiles;
 }
 
