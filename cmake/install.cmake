@@ -1,7 +1,8 @@
 # cmake --install: the program, the library with its headers and pkg-config file, and the man pages, which the program
 # prints from the same tables as --help.
 set(man_commands "" "theory audit" "theory run" "theory phase" "theory rates" "theory bifurcation" "theory escape"
-    "theory sweep" "theory bench" "model info" "model init" "model run" "model generate" "model grad-check" "plot")
+    "theory sweep" "theory bench" "model info" "model init" "model run" "model generate" "model grad-check"
+    "model bench" "plot")
 set(man_pages)
 foreach(command IN LISTS man_commands)
   string(REPLACE " " ";" words "${command}")

@@ -29,6 +29,7 @@ static const Entry entries[] = {
     {"model run", "run a prompt and list or dump every named activation", command_model_run},
     {"model generate", "answer a question about a picture", command_model_generate},
     {"model grad-check", "compare every gradient with differences, in double", command_model_grad_check},
+    {"model bench", "speed of the model, beside SGEMM and PyTorch", command_model_bench},
     {"plot", "draw figures from results, as PNG and PDF", command_plot},
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };

@@ -24,7 +24,7 @@ static void print_row(void *context, const Entry *entry, double error) {
 
 static Status check_store(const CheckPlan *plan, Store *store, const Ops *ops) {
   Synthetic synthetic;
-  SyntheticPlan batch = {.count = 3, .text = 9, .answer = 3, .columns = 2, .rows = 1, .without_picture = true};
+  SyntheticPlan batch = {.count = 3, .text = 9, .answer = 3, .columns = 2, .rows = 1, .without = 1};
   GradientCheck check = {.match = *plan->layer ? plan->layer : NULL,
                          .probes = (size_t)plan->probes,
                          .seed = (uint64_t)plan->seed,

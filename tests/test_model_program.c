@@ -146,8 +146,20 @@ Test(model, names_what_a_checkpoint_lacks) {
              "9 tensors are missing, 0 unexpected, 0 misshapen; missing model.layers.2.input_layernorm.weight");
 }
 
+Test(model, benches, .timeout = 120) {
+  expect_run(program_run("model bench --quick --repeats 1 --json bench.json"), 0, "of SGEMM");
+  cJSON *json;
+  cr_assert_eq(json_read(scratch_path("bench.json"), &json).code, STATUS_OK);
+  const cJSON *pass = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "passes"), 0);
+  static const char *const keys[] = {"sgemm_flops", "forward_seconds", "step_seconds", "forward_fraction_of_sgemm",
+                                     "step_fraction_of_sgemm"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    cr_expect_gt(cJSON_GetNumberValue(cJSON_GetObjectItem(pass, keys[i])), 0.0, "%s", keys[i]);
+  cJSON_Delete(json);
+}
+
 Test(model, helps) {
-  static const char *const commands[] = {"init", "info", "run", "generate", "grad-check"};
+  static const char *const commands[] = {"init", "info", "run", "generate", "grad-check", "bench"};
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
     expect_run(program_run("model %s --help", commands[i]), 0, "Example");
 }

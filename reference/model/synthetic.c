@@ -11,7 +11,7 @@ enum { SHAPES = 3 };
 static Conversation shape_of(const ModelConfig *config, const SyntheticPlan *plan, size_t i) {
   static const size_t shorter[SHAPES] = {0, 2, 1};
   size_t which = plan->same ? 0 : i % SHAPES, text = plan->text - (plan->text > 3 ? shorter[which] : 0);
-  bool pictured = !(plan->without_picture && i + 1 == plan->count);
+  bool pictured = i + plan->without < plan->count;
   Conversation c = {.count = text + pictured, .question = 1 + pictured, .question_count = text / 2};
   if (pictured && config->local != BRIDGE_NONE && plan->columns > 0) {
     c.columns = which == 1 ? 1 : which == 2 ? plan->rows : plan->columns;
@@ -23,7 +23,7 @@ static Conversation shape_of(const ModelConfig *config, const SyntheticPlan *pla
 static void fill_text(const ModelConfig *config, const SyntheticPlan *plan, size_t which, Conversation *c, int32_t *ids,
                       int32_t *labels) {
   Rng rng = rng_make(plan->seed, RNG_TEST, (uint32_t)which);
-  bool pictured = !(plan->without_picture && which + 1 == plan->count);
+  bool pictured = which + plan->without < plan->count;
   for (size_t i = 0; i < c->count; i++) {
     ids[i] = (int32_t)(rng_uniform(rng, i) * (double)config->decoder.vocabulary);
     if (pictured && i == 1)

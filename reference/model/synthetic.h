@@ -9,9 +9,9 @@ typedef struct SyntheticPlan {
   size_t text;   /* tokens of each, the picture's place not counted; a few more or less from one to the next */
   size_t answer; /* of them, the last ones, which are trained */
   size_t columns,
-      rows;  /* tiles of the first conversation's picture; the next ones have other grids of as many or fewer */
-  bool same; /* all conversations alike */
-  bool without_picture; /* the last conversation has none */
+      rows;       /* tiles of the first conversation's picture; the next ones have other grids of as many or fewer */
+  bool same;      /* all conversations alike */
+  size_t without; /* how many conversations, the last ones, have no picture */
   uint64_t seed;
 } SyntheticPlan;
 
