@@ -60,7 +60,7 @@ static Status check_model(const CheckPlan *plan, const ModelConfig *config, cons
 Status command_model_grad_check(int argc, char **argv, Ranks ranks) {
   CheckPlan plan = {.config = "tiny", .switches = "released", .layer = "", .probes = 3, .seed = 1, .tolerance = 1e-7};
   const Option options[] = {
-      {"sizes", OPTION_TEXT, &plan.config, "NAME|DIR", "a preset, or a folder (with a /) whose config.json is taken"},
+      {"config", OPTION_TEXT, &plan.config, "NAME|PATH", "a preset, or a config.json (or a folder with one)"},
       {"switches", OPTION_CHOICE, &plan.switches, NULL, "the paper's model, or the released code's",
        .choices = "released,paper"},
       {"layer", OPTION_TEXT, &plan.layer, "TEXT", "only parameters with TEXT in their names"},
@@ -86,7 +86,7 @@ Status command_model_grad_check(int argc, char **argv, Ranks ranks) {
   TRY(options_parse(&command, argc, argv, NULL, 0, NULL, &done));
   if (done)
     return status_ok();
-  TRY(strchr(plan.config, '/') ? config_read(plan.config, &config) : config_preset(plan.config, &config));
+  TRY(config_open(plan.config, &config));
   if (strcmp(plan.switches, "paper") == 0)
     config.switches = switches_paper();
   TRY(config_check(&config));

@@ -177,9 +177,7 @@ Status command_model_info(int argc, char **argv, Ranks ranks) {
     return status_ok();
   if (count != 1)
     return status_error(STATUS_USAGE, "which model? a preset's name or a checkpoint's folder");
-  Status preset = config_preset(which, &config);
-  if (preset.code != STATUS_OK)
-    TRY(config_read(which, &config));
+  TRY(config_open(which, &config));
   TRY(model_alloc(&model, &config));
   Status status = print_info(&plan, &config, &model);
   model_free(&model);

@@ -102,8 +102,7 @@ typedef struct InitPlan {
 static Status read_plan(const InitPlan *plan, ModelConfig *config) {
   if (!*plan->out)
     return status_error(STATUS_USAGE, "where to? --out DIR names the new checkpoint's folder");
-  bool preset = strchr(plan->config, '/') == NULL;
-  TRY(preset ? config_preset(plan->config, config) : config_read(plan->config, config));
+  TRY(config_open(plan->config, config));
   if (strcmp(plan->switches, "paper") == 0)
     config->switches = switches_paper();
   if (config->decoder.vocabulary < BYTES + SPECIALS)
@@ -134,9 +133,9 @@ static Status make(const InitPlan *plan, const ModelConfig *config, const Ops *o
 Status command_model_init(int argc, char **argv, Ranks ranks) {
   InitPlan plan = {.config = "tiny", .switches = "released", .dtype = "f32", .out = "", .seed = 1, .spread = 0.02};
   const Option options[] = {
-      {"sizes", OPTION_TEXT, &plan.config, "NAME|DIR",
-       "tiny, llama3-8b, vicuna-7b, vicuna-13b, llama3-70b, or a folder (with a "
-       "/) whose config.json is taken"},
+      {"config", OPTION_TEXT, &plan.config, "NAME|PATH",
+       "tiny, llama3-8b, vicuna-7b, vicuna-13b, llama3-70b, or a "
+       "config.json (or a folder with one)"},
       {"switches", OPTION_CHOICE, &plan.switches, NULL, "the paper's model, or the released code's",
        .choices = "released,paper"},
       {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "type of the weights", .choices = "f32,bf16,f16"},
@@ -152,7 +151,7 @@ Status command_model_init(int argc, char **argv, Ranks ranks) {
                      "the layout of "
                      "published SliME checkpoints.",
       .examples = "seesaw model init --out tiny\n"
-                  "seesaw model init --sizes vicuna-7b --dtype f16 --out vicuna\n",
+                  "seesaw model init --config vicuna-7b --dtype f16 --out vicuna\n",
       .options = options,
   };
   ModelConfig config;

@@ -111,8 +111,9 @@ Test(model, says_what_is_wrong) {
       {"model generate --model tiny --vision tiny/tokenizer.json", 3, "tokenizer.json"},
       {"model run --model tiny --prompt Hi --dump /nowhere/x.safetensors", 4, "/nowhere"},
       {"model init", 2, "--out DIR"},
-      {"model init --sizes huge --out x", 2, "no model preset 'huge'"},
-      {"model info huge", 3, "huge"},
+      {"model init --config huge --out x", 2, "no model preset 'huge'"},
+      {"model info huge", 2, "no model preset 'huge'"},
+      {"model info ./huge", 3, "huge/config.json"},
       {"model info", 2, "which model"},
   };
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
@@ -125,10 +126,30 @@ Test(model, says_what_is_wrong) {
   }
 }
 
+/* The sizes of a checkpoint make another one: a folder, or its config.json. */
+Test(model, takes_sizes_from_a_file) {
+  make_tiny("--seed 3");
+  expect_run(program_run("model init --config tiny/config.json --seed 3 --out again"), 0, "");
+  expect_run(program_run("model init --config ./tiny --seed 4 --out other"), 0, "");
+  static const char *const commands[] = {"tiny", "again", "other"};
+  unsigned char *bytes[3];
+  size_t size[3];
+  for (int i = 0; i < 3; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/model.safetensors", commands[i]);
+    Status status = file_read(scratch_path(path), 1 << 24, &bytes[i], &size[i]);
+    cr_assert_eq(status.code, STATUS_OK, "%s", status.message);
+  }
+  cr_expect(size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0, "the same seed, the same bytes");
+  cr_expect(size[0] == size[2] && memcmp(bytes[0], bytes[2], size[0]) != 0, "another seed, others");
+  for (int i = 0; i < 3; i++)
+    free(bytes[i]);
+}
+
 /* A tensor that is missing, one too many, one of another shape: named, with the counts. */
 Test(model, names_what_a_checkpoint_lacks) {
   make_tiny("");
-  expect_run(program_run("model init --sizes tiny --switches paper --out other"), 0, "");
+  expect_run(program_run("model init --config tiny --switches paper --out other"), 0, "");
   Run run = program_run("model info other");
   program_free(&run);
   FILE *stream = fopen(scratch_path("tiny/config.json"), "r");
