@@ -78,10 +78,11 @@ Status config_preset(const char *name, ModelConfig *config) {
       snprintf(config->name, sizeof config->name, "%s", name);
       return status_ok();
     }
-  return status_error(STATUS_USAGE,
-                      "there is no model preset '%s', and no such file; there are tiny, llama3-8b, vicuna-7b, vicuna-13b and "
-                      "llama3-70b",
-                      name);
+  return status_error(
+      STATUS_USAGE,
+      "there is no model preset '%s', and no such file; there are tiny, llama3-8b, vicuna-7b, vicuna-13b and "
+      "llama3-70b",
+      name);
 }
 
 /* ---- derived sizes ---- */

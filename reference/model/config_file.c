@@ -117,6 +117,8 @@ static void write_fields(cJSON *object, const Field *fields) {
   ((const Field[]){{"global_queries", FIELD_SIZE, &(c)->global_queries},                                               \
                    {"local_queries", FIELD_SIZE, &(c)->local_queries},                                                 \
                    {"former_head", FIELD_SIZE, &(c)->former_head},                                                     \
+                   {"lora_rank", FIELD_SIZE, &(c)->lora_rank},                                                         \
+                   {"lora_alpha", FIELD_REAL, &(c)->lora_alpha},                                                       \
                    {"separator_token", FIELD_TOKEN, &(c)->separator_token},                                            \
                    {NULL, FIELD_SIZE, NULL}})
 
