@@ -71,6 +71,8 @@ void position_resize(size_t from, size_t to, size_t width, const double *table, 
 /* ---- rotary ---- */
 
 void position_rotary(size_t head, double theta, double *frequency) {
-  for (size_t i = 0; i < head / 2; i++)
-    frequency[i] = (float)(1.0 / pow(theta, 2.0 * (double)i / (double)head));
+  for (size_t i = 0; i < head / 2; i++) {
+    float exponent = (float)(2 * i) / (float)head, power = (float)pow(theta, exponent);
+    frequency[i] = 1.0f / power;
+  }
 }

@@ -14,7 +14,8 @@ void position_sincos(size_t side, size_t width, bool half, double *table);
  * centres aligned, borders repeated), as torch's interpolate does. Equal sizes: a copy. */
 void position_resize(size_t from, size_t to, size_t width, const double *table, double *resized);
 
-/* position_rotary: frequency_i = theta^(-2 i / head), i < head / 2, each rounded to float as HF's code has it.
+/* position_rotary: frequency_i = theta^(-2 i / head), i < head / 2. Exponent, power and quotient are rounded to float,
+ * as in HF's code, by which checkpoints were trained: what is lost here counts as often as the position says.
  * Source: Su et al. 2021. */
 void position_rotary(size_t head, double theta, double *frequency);
 
