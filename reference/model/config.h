@@ -48,12 +48,13 @@ typedef enum {
 
 /* Paper against released code. */
 typedef struct Switches {
-  bool gate_shares_weight; /* the noise's size from the gate's own weight (released), not from W_noise (paper) */
-  double gate_floor;       /* added to the softplus: 0 (paper), 1e-2 (released) */
-  double gate_epsilon;     /* the gates are divided by their sum and this: 0 (paper), 1e-6 (released) */
-  bool router_cosine;      /* cosine (released) instead of the dot product (paper) */
-  bool router_sum;         /* sum over text tokens (released) instead of their mean (paper) */
-  double router_noise;     /* standard deviation of the noise while training: 0.1 */
+  bool gate_shares_weight;   /* the noise's size from the gate's own weight (released), not from W_noise (paper) */
+  double gate_floor;         /* added to the softplus: 0 (paper), 1e-2 (released) */
+  double gate_epsilon;       /* the gates are divided by their sum and this: 0 (paper), 1e-6 (released) */
+  bool router_cosine;        /* cosine (released) instead of the dot product (paper) */
+  bool router_sum;           /* sum over text tokens (released) instead of their mean (paper) */
+  double router_noise;       /* standard deviation of the noise while training: 0.1 */
+  double router_temperature; /* of the last softmax: 1 */
   RouterHistory router_history;
   RouterText router_text;
   double gamma;        /* share of the router's softmax that is kept: 0.75 (paper), 0.95 (released); 1 keeps all */
@@ -73,7 +74,7 @@ typedef struct ModelConfig {
   size_t former_head;    /* numbers a head of the query former: 128 */
   size_t lora_rank;      /* 0: no LoRA */
   double lora_alpha;
-  int32_t separator_token; /* the comma's id */
+  int32_t separator_token; /* the last id of a comma alone: 11 (Llama-3), 1919 (Vicuna, with its leading blank) */
   Switches switches;
 } ModelConfig;
 
@@ -88,9 +89,10 @@ Status config_preset(const char *name, ModelConfig *config);
 /* config_check: do the sizes fit together? Errors: STATUS_INPUT saying which two do not. */
 Status config_check(const ModelConfig *config);
 
-/* config_read: from HF's config.json of a SliME, or LLaVA-style, checkpoint; FOLDER/config.json, and for the vision
- * tower FOLDER/vision/config.json or the field mm_vision_tower_config; missing fields take HF's defaults. config_write:
- * the same file. Errors: STATUS_INPUT naming the file and the field; STATUS_OUTPUT. */
+/* config_read: from FOLDER/config.json of a SliME, or LLaVA-style, checkpoint: the fields of HF's LlamaConfig, with its
+ * defaults, and those that released code adds. The vision tower is CLIP-L at 336 pixels and the switches are the
+ * released ones unless an object "seesaw" in it says otherwise. config_write: the same file; LoRA is not part of it.
+ * Errors: STATUS_INPUT naming the file and the field; STATUS_OUTPUT. */
 Status config_read(const char *folder, ModelConfig *config);
 Status config_write(const char *folder, const ModelConfig *config);
 

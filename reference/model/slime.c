@@ -94,7 +94,7 @@ static int32_t *route(Run *run, const Model *model, const Batch *batch, SlimeTap
   Router router = {.cosine = s->router_cosine,
                    .sum = s->router_sum,
                    .first_temperature = s->router_history == ROUTER_TWO_SOFTMAX ? 0.5 : 0.0,
-                   .temperature = 1.0};
+                   .temperature = s->router_temperature};
   Tensor text, kept_offsets = run_integers(run, batch->count + 1);
   Ragged texts = router_text(run, model, batch, &text);
   t->score = run_vector(run, locals.rows);
