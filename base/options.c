@@ -63,6 +63,13 @@ size_t options_count(const Command *command) {
   return count;
 }
 
+bool options_shadowed(const Command *command, size_t builtin) {
+  for (const Option *option = command->options; option->name != NULL; option++)
+    if (strcmp(option->name, options_builtin[builtin].name) == 0)
+      return true;
+  return false;
+}
+
 /* A row by its number: the command's own, then the built-in ones. */
 static const Option *option_at(const Command *command, size_t row) {
   size_t count = options_count(command);

@@ -2,7 +2,8 @@
  *
  * The parser is getopt_long; types, ranges and sentences are ours. Every command also takes --help and --config FILE:
  * an INI file (inih) whose section names the command, e.g. [theory run], and whose keys are its options without the
- * dashes; options on the command line win over the file. */
+ * dashes; options on the command line win over the file. A command with an option `config` of its own does not read
+ * one. */
 #ifndef SEESAW_OPTIONS_H
 #define SEESAW_OPTIONS_H
 

@@ -140,7 +140,8 @@ void options_help(const Command *command, FILE *stream) {
   for (const Option *option = command->options; option->name != NULL; option++)
     help_option(stream, option, column);
   for (size_t i = 0; i < BUILTIN_COUNT; i++)
-    help_option(stream, &options_builtin[i], column);
+    if (!options_shadowed(command, i))
+      help_option(stream, &options_builtin[i], column);
   if (command->examples == NULL)
     return;
   help_heading(stream, "Examples:");
@@ -256,7 +257,8 @@ void options_man(const Command *command, FILE *stream) {
   for (const Option *option = command->options; option->name != NULL; option++)
     man_option(stream, option);
   for (size_t i = 0; i < BUILTIN_COUNT; i++)
-    man_option(stream, &options_builtin[i]);
+    if (!options_shadowed(command, i))
+      man_option(stream, &options_builtin[i]);
   if (command->examples != NULL) {
     fputs(".SH EXAMPLES\n", stream);
     man_verbatim(stream, command->examples);

@@ -9,8 +9,10 @@
 enum { BUILTIN_HELP, BUILTIN_MAN, BUILTIN_CONFIG, BUILTIN_COUNT };
 extern const Option options_builtin[BUILTIN_COUNT];
 
-/* The rows of a command's table, without the ending one. */
+/* The rows of a command's table, without the ending one. options_shadowed: the command has an option of its own of the
+ * name of this built-in one, which it then lacks. */
 size_t options_count(const Command *command);
+bool options_shadowed(const Command *command, size_t builtin);
 
 /* option_set: check `text` and store it. For OPTION_TEXT and OPTION_CHOICE the pointer itself is stored. A flag takes
  * yes, no, true or false. `prefix` ("--", or "" in a config file) goes before the name in messages, and the error's

@@ -20,7 +20,8 @@ typedef enum {
   RNG_TEST,          /* tests' own data */
   RNG_WEIGHTS,       /* random initialisation of a model; step: the parameter's place */
   RNG_GATE_NOISE,    /* the soft mixture's gate; step: the training step */
-  RNG_ROUTER_NOISE   /* the router's score; step: the training step */
+  RNG_ROUTER_NOISE,  /* the router's score; step: the training step */
+  RNG_SAMPLING       /* tokens drawn while generating; step: the place in the answer */
 } RngPurpose;
 
 typedef struct Rng {

@@ -1,7 +1,8 @@
 # cmake --install: the program, the library with its headers and pkg-config file, and the man pages, which the program
 # prints from the same tables as --help.
 set(man_commands "" "theory audit" "theory run" "theory phase" "theory rates" "theory bifurcation" "theory escape"
-    "theory sweep" "theory bench" "plot")
+    "theory sweep" "theory bench" "model info" "model init" "model run" "model generate" "model grad-check"
+    "model bench" "plot")
 set(man_pages)
 foreach(command IN LISTS man_commands)
   string(REPLACE " " ";" words "${command}")
@@ -24,7 +25,8 @@ install(TARGETS seesaw_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS seesaw ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${PROJECT_BINARY_DIR}/generated/seesaw.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-file(GLOB headers base/*.h theory/*.h reference/*.h reference/data/*.h)
+file(GLOB headers base/*.h theory/*.h reference/*.h reference/c/c.h reference/data/*.h
+     reference/model/*.h)
 list(FILTER headers EXCLUDE REGEX "_internal\\.h$|/number\\.h$|/lanes_vector\\.h$|/lanes_kernel\\.h$|/closed_form\\.h$")
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw)
 install(FILES theory/audit/audit.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw/audit)

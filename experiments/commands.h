@@ -1,5 +1,5 @@
-/* commands.h: the program's commands. Each reads its own words, does its work and returns a Status, whose code becomes the
- * program's exit status. `main.c` holds the list. */
+/* commands.h: the program's commands. Each reads its own words, does its work and returns a Status, whose code becomes
+ * the program's exit status. `main.c` holds the list. */
 #ifndef SEESAW_COMMANDS_H
 #define SEESAW_COMMANDS_H
 
@@ -14,6 +14,12 @@ Status command_theory_bifurcation(int argc, char **argv, Ranks ranks);
 Status command_theory_escape(int argc, char **argv, Ranks ranks);
 Status command_theory_sweep(int argc, char **argv, Ranks ranks);
 Status command_theory_bench(int argc, char **argv, Ranks ranks);
+Status command_model_info(int argc, char **argv, Ranks ranks);
+Status command_model_init(int argc, char **argv, Ranks ranks);
+Status command_model_run(int argc, char **argv, Ranks ranks);
+Status command_model_generate(int argc, char **argv, Ranks ranks);
+Status command_model_grad_check(int argc, char **argv, Ranks ranks);
+Status command_model_bench(int argc, char **argv, Ranks ranks);
 Status command_plot(int argc, char **argv, Ranks ranks);
 
 #endif

@@ -24,6 +24,12 @@ static const Entry entries[] = {
     {"theory escape", "time to escape from the saddle", command_theory_escape},
     {"theory sweep", "grids over cosine, step, start and method; resumable", command_theory_sweep},
     {"theory bench", "speed, beside the machine's limits and NumPy", command_theory_bench},
+    {"model info", "sizes, parameters by group, and memory by stage", command_model_info},
+    {"model init", "a random checkpoint, to try everything without a download", command_model_init},
+    {"model run", "run a prompt and list or dump every named activation", command_model_run},
+    {"model generate", "answer a question about a picture", command_model_generate},
+    {"model grad-check", "compare every gradient with differences, in double", command_model_grad_check},
+    {"model bench", "speed of the model, beside SGEMM and PyTorch", command_model_bench},
     {"plot", "draw figures from results, as PNG and PDF", command_plot},
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };
@@ -52,8 +58,10 @@ static void manual(void) {
   for (int i = 0; i < ENTRIES; ++i)
     printf(".TP\n.B %s\n%s\n", entries[i].name, entries[i].summary);
   printf(".PP\nEach command has a page of its own, e.g. seesaw\\-theory\\-run(1), and \\-\\-help with examples.\n"
-         ".SH EXIT STATUS\n0 success; 1 a measurement contradicts its closed form; 2 a wrong option; 3 a bad input file; 4 "
-         "an\noutput that cannot be written; 5 out of memory; 6 something that is not there; 7 a computation that did not\n"
+         ".SH EXIT STATUS\n0 success; 1 a measurement contradicts its closed form; 2 a wrong option; 3 a bad input "
+         "file; 4 "
+         "an\noutput that cannot be written; 5 out of memory; 6 something that is not there; 7 a computation that did "
+         "not\n"
          "succeed; 130 interrupted.\n");
 }
 
@@ -108,8 +116,8 @@ static Status dispatch(int argc, char **argv, Ranks ranks) {
 }
 
 int main(int argc, char **argv) {
-  gsl_set_error_handler_off();  /* failures come back as codes */
-  openblas_set_num_threads(1);  /* the same bytes for any number of threads */
+  gsl_set_error_handler_off(); /* failures come back as codes */
+  openblas_set_num_threads(1); /* the same bytes for any number of threads */
   interrupt_watch();
   Ranks ranks = ranks_begin(&argc, &argv);
   Status status = dispatch(argc, argv, ranks);

@@ -13,8 +13,11 @@ Status select_methods(const char *list, const MethodType *methods[METHODS_MOST],
 
 /* Rows of an option table for MethodParameters, all but the step. */
 #define METHOD_OPTIONS(parameters)                                                                                     \
-  {"momentum", OPTION_REAL, &(parameters).momentum, "MU", "heavy-ball coefficient of momentum, in [0, 1)", 0, 0.999999}, \
-      {"balance-cap", OPTION_REAL, &(parameters).balance_cap, "F", "balance rescales by at most F a step", 1, 1e9},    \
-      {"soft-period", OPTION_REAL, &(parameters).soft_period, "T", "period of soft's lambda(t), in whole steps", 2, 1e9}
+  {                                                                                                                    \
+      "momentum", OPTION_REAL, &(parameters).momentum, "MU", "heavy-ball coefficient of momentum, in [0, 1)",          \
+      0,          0.999999},                                                                                           \
+      {"balance-cap", OPTION_REAL, &(parameters).balance_cap, "F", "balance rescales by at most F a step", 1, 1e9}, {  \
+    "soft-period", OPTION_REAL, &(parameters).soft_period, "T", "period of soft's lambda(t), in whole steps", 2, 1e9   \
+  }
 
 #endif

@@ -180,8 +180,8 @@ static Status run_audit(const AuditCommand *options, const char *line) {
   cJSON_Delete(root);
   TRY(status);
   if (contradicted > 0)
-    return status_error(STATUS_CONTRADICTED, "%zu of %d claims: a measurement contradicts its closed form", contradicted,
-                        CLAIM_COUNT);
+    return status_error(STATUS_CONTRADICTED, "%zu of %d claims: a measurement contradicts its closed form",
+                        contradicted, CLAIM_COUNT);
   return status_ok();
 }
 
@@ -199,8 +199,10 @@ Status command_theory_audit(int argc, char **argv, Ranks ranks) {
       .name = "theory audit",
       .summary = "check every claim of the theory and give a verdict on each",
       .description =
-          "Measures each claim of the paper's Section 2.3 and Appendix C, and each of our own, compares it with its closed "
-          "form and gives a verdict: holds, holds if (a condition), or fails (a counterexample). Ends with the misprints.\n\n"
+          "Measures each claim of the paper's Section 2.3 and Appendix C, and each of our own, compares it with its "
+          "closed "
+          "form and gives a verdict: holds, holds if (a condition), or fails (a counterexample). Ends with the "
+          "misprints.\n\n"
           "Exit status 1 means that a measurement contradicts its closed form, which is a fault of this program or its "
           "theory; that a claim of the paper fails is a verdict, not a fault.",
       .examples = "seesaw theory audit\n"

@@ -58,13 +58,21 @@ static Status write_rows(const void *argument, CsvWriter *csv) {
 
 Status command_theory_bifurcation(int argc, char **argv, Ranks ranks) {
   (void)ranks;
-  BifurcationPlan plan = {.methods = "gd,altgd", .out = "-", .k = {0.5, 2.1, 321, false}, .cosine = 0.5, .alpha = 0.3,
-                          .beta = 0.2, .transient = 2000, .samples = 64, .parameters = method_defaults()};
+  BifurcationPlan plan = {.methods = "gd,altgd",
+                          .out = "-",
+                          .k = {0.5, 2.1, 321, false},
+                          .cosine = 0.5,
+                          .alpha = 0.3,
+                          .beta = 0.2,
+                          .transient = 2000,
+                          .samples = 64,
+                          .parameters = method_defaults()};
   const Option options[] = {
       {"method", OPTION_TEXT, &plan.methods, "M[,M..]", "methods, or all"},
       {"k", OPTION_GRID, &plan.k, "GRID", "values of k = eta (1+|c|): lo:hi:count", 0, 100, .open = true},
       {"cos", OPTION_REAL, &plan.cosine, "C", "c = a'b", -1, 1, .open = true},
-      {"alpha", OPTION_REAL, &plan.alpha, "A", "the paper's start u0 = alpha a + beta b, v0 = beta a + alpha b", -100, 100},
+      {"alpha", OPTION_REAL, &plan.alpha, "A", "the paper's start u0 = alpha a + beta b, v0 = beta a + alpha b", -100,
+       100},
       {"beta", OPTION_REAL, &plan.beta, "B", "its other coefficient", -100, 100},
       METHOD_OPTIONS(plan.parameters),
       {"transient", OPTION_INTEGER, &plan.transient, "N", "steps before the first sample", 0, 1e9},
@@ -75,9 +83,10 @@ Status command_theory_bifurcation(int argc, char **argv, Ranks ranks) {
   const Command command = {
       .name = "theory bifurcation",
       .summary = "attractors of a method as its step grows",
-      .description = "Runs each method from the paper's start, lets the transient pass and writes tau at the steps after it: "
-                     "method, cosine, k, sample, tau. One value: a fixed point; n values: period n; many: chaos; no row: it "
-                     "diverged. Nothing here is random.",
+      .description =
+          "Runs each method from the paper's start, lets the transient pass and writes tau at the steps after it: "
+          "method, cosine, k, sample, tau. One value: a fixed point; n values: period n; many: chaos; no row: it "
+          "diverged. Nothing here is random.",
       .examples = "seesaw theory bifurcation --out bifurcation.csv\n"
                   "seesaw theory bifurcation --method gd,altgd,soft --cos 0.2 --k 0.9:2:1000 --samples 200 --out b.csv",
       .options = options};

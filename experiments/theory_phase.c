@@ -1,5 +1,5 @@
-/* theory_phase.c: `seesaw theory phase`: trajectories in the paper's plane (tau, nu), of gradient descent and of the flow,
- * from starts around the origin (Lemma 1, Eq. 6). */
+/* theory_phase.c: `seesaw theory phase`: trajectories in the paper's plane (tau, nu), of gradient descent and of the
+ * flow, from starts around the origin (Lemma 1, Eq. 6). */
 #include <math.h>
 #include <string.h>
 
@@ -28,7 +28,8 @@ static void write_row(CsvWriter *csv, const PhasePlan *plan, size_t trajectory, 
   csv_end(csv);
 }
 
-/* One trajectory from the paper's start in direction `angle`; the flow is sampled finely so that it draws as a curve. */
+/* One trajectory from the paper's start in direction `angle`; the flow is sampled finely so that it draws as a curve.
+ */
 static Status write_trajectory(const PhasePlan *plan, CsvWriter *csv, const Problem *problem, size_t trajectory,
                                const char *kind, double angle) {
   MethodParameters parameters = method_defaults();
@@ -80,9 +81,10 @@ Status command_theory_phase(int argc, char **argv, Ranks ranks) {
   const Command command = {
       .name = "theory phase",
       .summary = "trajectories in the plane (tau, nu)",
-      .description = "From the paper's start u0 = alpha a + beta b, v0 = beta a + alpha b the whole run lies in the plane of "
-                     "tau and nu (Theorem 3, Lemma 1). Writes gradient descent and the flow from the same starts, a row a "
-                     "step: trajectory, kind, cosine, eta, step, time, tau, nu. Nothing here is random.",
+      .description =
+          "From the paper's start u0 = alpha a + beta b, v0 = beta a + alpha b the whole run lies in the plane of "
+          "tau and nu (Theorem 3, Lemma 1). Writes gradient descent and the flow from the same starts, a row a "
+          "step: trajectory, kind, cosine, eta, step, time, tau, nu. Nothing here is random.",
       .examples = "seesaw theory phase --out phase.csv\n"
                   "seesaw theory phase --cos -0.5 --eta 0.4 --starts 24 --out phase.csv",
       .options = options};

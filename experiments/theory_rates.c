@@ -1,4 +1,5 @@
-/* theory_rates.c: `seesaw theory rates`: predicted against measured contraction, and iterations to the optimum, over c. */
+/* theory_rates.c: `seesaw theory rates`: predicted against measured contraction, and iterations to the optimum, over c.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -34,8 +35,8 @@ static Status write_point(const RatesPlan *plan, CsvWriter *csv, const MethodTyp
     return status_ok();
   Basin basin;
   TRY(measure_rate(type, cosine, &parameters, (uint64_t)plan->seed, &measured));
-  TRY(measure_basin(type, cosine, &parameters, plan->scale, 10, (size_t)plan->starts, (size_t)plan->steps, plan->tolerance,
-                    (uint64_t)plan->seed, &basin));
+  TRY(measure_basin(type, cosine, &parameters, plan->scale, 10, (size_t)plan->starts, (size_t)plan->steps,
+                    plan->tolerance, (uint64_t)plan->seed, &basin));
   csv_text(csv, type->name);
   csv_text(csv, plan->rule);
   csv_real(csv, cosine);
@@ -70,12 +71,21 @@ static Status write_rows(const void *argument, CsvWriter *csv) {
 
 Status command_theory_rates(int argc, char **argv, Ranks ranks) {
   (void)ranks;
-  RatesPlan plan = {.methods = "gd,altgd,als,scaledgd,altscaledgd,momentum,soft", .rule = "k", .out = "-",
-                    .cosine = {0.02, 0.9, 12, false}, .k = 0.9, .tolerance = 1e-12, .scale = 0.3, .starts = 31,
-                    .steps = 100000, .seed = 1, .parameters = method_defaults()};
+  RatesPlan plan = {.methods = "gd,altgd,als,scaledgd,altscaledgd,momentum,soft",
+                    .rule = "k",
+                    .out = "-",
+                    .cosine = {0.02, 0.9, 12, false},
+                    .k = 0.9,
+                    .tolerance = 1e-12,
+                    .scale = 0.3,
+                    .starts = 31,
+                    .steps = 100000,
+                    .seed = 1,
+                    .parameters = method_defaults()};
   const Option options[] = {
       {"method", OPTION_TEXT, &plan.methods, "M[,M..]", "methods, or all"},
-      {"cos", OPTION_GRID, &plan.cosine, "GRID", "values of c: lo:hi:count, log:lo:hi:count or one", -1, 1, .open = true},
+      {"cos", OPTION_GRID, &plan.cosine, "GRID", "values of c: lo:hi:count, log:lo:hi:count or one", -1, 1,
+       .open = true},
       {"rule", OPTION_CHOICE, &plan.rule, "RULE", "the step: k (from --k), or best (each method's best at that c)",
        .choices = "k,best"},
       {"k", OPTION_REAL, &plan.k, "K", "step as k = eta (1+|c|)", 0, 100, .open = true},
@@ -92,10 +102,11 @@ Status command_theory_rates(int argc, char **argv, Ranks ranks) {
   const Command command = {
       .name = "theory rates",
       .summary = "predicted against measured convergence rates",
-      .description = "For each method and c: the closed form of the factor by which the distance to the balanced optimum "
-                     "shrinks a step, the factor measured by running the method near it, and the median number of iterations "
-                     "to the optimum from random starts (inf if fewer than half arrived). Columns: method, rule, cosine, k, eta, "
-                     "predicted, measured, residual, iterations. Points beyond a method's stability limit are left out.",
+      .description =
+          "For each method and c: the closed form of the factor by which the distance to the balanced optimum "
+          "shrinks a step, the factor measured by running the method near it, and the median number of iterations "
+          "to the optimum from random starts (inf if fewer than half arrived). Columns: method, rule, cosine, k, eta, "
+          "predicted, measured, residual, iterations. Points beyond a method's stability limit are left out.",
       .examples = "seesaw theory rates --k 0.9 --cos 0.02:0.9:12 --out rates.csv\n"
                   "seesaw theory rates --rule best --cos log:0.001:0.9:16 --out iterations.csv",
       .options = options};

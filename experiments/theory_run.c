@@ -21,10 +21,24 @@ typedef struct RunPlan {
   bool has_dimension, has_cosine, has_eta, has_k, has_start, has_rank;
 } RunPlan;
 
-static const RunPlan default_plan = {
-    .methods = "gd,altgd,als", .start = "", .out = "-", .a = "", .b = "", .u0 = "", .v0 = "", .matrix = "",
-    .dimension = 100, .rank = 1, .steps = 200, .every = 1, .seed = 1, .cosine = 0.5, .eta = 0.1, .k = 0.5,
-    .scale = 1.0, .tolerance = 0.0};
+static const RunPlan default_plan = {.methods = "gd,altgd,als",
+                                     .start = "",
+                                     .out = "-",
+                                     .a = "",
+                                     .b = "",
+                                     .u0 = "",
+                                     .v0 = "",
+                                     .matrix = "",
+                                     .dimension = 100,
+                                     .rank = 1,
+                                     .steps = 200,
+                                     .every = 1,
+                                     .seed = 1,
+                                     .cosine = 0.5,
+                                     .eta = 0.1,
+                                     .k = 0.5,
+                                     .scale = 1.0,
+                                     .tolerance = 0.0};
 
 /* A problem and the start that all methods share. */
 typedef struct Setting {
@@ -103,8 +117,8 @@ static Status make_problem(const RunPlan *plan, Problem *problem) {
 static Status read_factor(const char *option, const char *path, size_t length, size_t rank, double *factor) {
   NpyArray array;
   TRY(npy_read(path, &array));
-  bool right = array.count == length * rank &&
-               ((array.rank == 1 && rank == 1) || (array.rank == 2 && array.shape[0] == length));
+  bool right =
+      array.count == length * rank && ((array.rank == 1 && rank == 1) || (array.rank == 2 && array.shape[0] == length));
   for (size_t i = 0; right && i < length; ++i)
     for (size_t j = 0; j < rank; ++j)
       factor[j * length + i] = array.data[i * rank + j];
@@ -132,8 +146,8 @@ static Status make_start(const RunPlan *plan, Setting *setting) {
   return status_ok();
 }
 
-/* k = eta (1 + |c|) for the bilinear problem. For a matrix k = eta sigma_1, but preconditioned methods, whose eta has no
- * units, take it as eta. */
+/* k = eta (1 + |c|) for the bilinear problem. For a matrix k = eta sigma_1, but preconditioned methods, whose eta has
+ * no units, take it as eta. */
 static Status choose_step(const RunPlan *plan, const Problem *problem, const MethodType *type, double *step) {
   bool matrix = isnan(problem->cosine);
   *step = plan->has_k ? plan->k : plan->eta;
@@ -235,18 +249,20 @@ Status command_theory_run(int argc, char **argv, Ranks ranks) {
        .given = &plan.has_rank},
       {"no-truth", OPTION_FLAG, &plan.no_truth, NULL, "no singular values: excess and alignment are nan"},
       {"eta", OPTION_REAL, &plan.eta, "E", "step size", 0, INFINITY, .open = true, .given = &plan.has_eta},
-      {"k", OPTION_REAL, &plan.k, "K", "instead of eta: k = eta (1+|c|); with --matrix eta times its largest singular value, or eta itself for "
-       "preconditioned methods", 0,
-       INFINITY, .open = true, .given = &plan.has_k},
+      {"k", OPTION_REAL, &plan.k, "K",
+       "instead of eta: k = eta (1+|c|); with --matrix eta times its largest singular value, or eta itself for "
+       "preconditioned methods",
+       0, INFINITY, .open = true, .given = &plan.has_k},
       METHOD_OPTIONS(plan.parameters),
-      {"start", OPTION_CHOICE, &plan.start, "HOW", "paper: u0 = alpha a + beta b, v0 = beta a + alpha b; gaussian; file",
-       .choices = "paper,gaussian,file", .given = &plan.has_start},
+      {"start", OPTION_CHOICE, &plan.start, "HOW",
+       "paper: u0 = alpha a + beta b, v0 = beta a + alpha b; gaussian; file", .choices = "paper,gaussian,file",
+       .given = &plan.has_start},
       {"u0", OPTION_TEXT, &plan.u0, "U.npy", "the start of u from a file, with --v0"},
       {"v0", OPTION_TEXT, &plan.v0, "V.npy", "the start of v from a file, with --u0"},
       {"scale", OPTION_REAL, &plan.scale, "S", "standard deviation of a random start", 0, INFINITY, .open = true},
       {"steps", OPTION_INTEGER, &plan.steps, "N", "the most steps", 0, 1e12},
-      {"tol", OPTION_REAL, &plan.tolerance, "T",
-       "stop when excess <= T (of a matrix: T |X|^2/2); 0 runs all the steps", 0, INFINITY},
+      {"tol", OPTION_REAL, &plan.tolerance, "T", "stop when excess <= T (of a matrix: T |X|^2/2); 0 runs all the steps",
+       0, INFINITY},
       {"every", OPTION_INTEGER, &plan.every, "N", "write every Nth step, and the last", 1, 1e12},
       {"seed", OPTION_INTEGER, &plan.seed, "N", "seed of all that is random", 0, 9e15},
       {"out", OPTION_TEXT, &plan.out, "FILE.csv", "where to write; - is standard output"},
@@ -255,16 +271,18 @@ Status command_theory_run(int argc, char **argv, Ranks ranks) {
   const Command command = {
       .name = "theory run",
       .summary = "run methods on one problem, step by step, to CSV",
-      .description =
-          "Minimises 1/2 |U V' - X|^2 by one or more methods from the same start and writes a row a step: method, step, "
-          "loss, excess (loss minus optimum), tau, nu (u in the paper's basis), norm_u, norm_v, alignment (cosine of the "
-          "largest angle to the optimal subspace).\n\nX = ab' + ba' for random unit vectors with a'b = C, for vectors from "
-          "files, or any matrix. A step is both blocks; alternating gradient methods move u, then v with the new u; als "
-          "moves v from u, then u from v. A run that diverges ends with its first row that is not finite.",
-      .examples =
-          "seesaw theory run --method gd,altgd,als --dim 1000 --cos 0.3 --k 0.9 --steps 100 --out losses.csv\n"
-          "seesaw theory run --method all --cos -0.5 --eta 0.2 --start gaussian --tol 1e-12 --steps 10000\n"
-          "seesaw theory run --method als,scaledgd --matrix X.mtx --rank 5 --eta 0.5 --out matrix.csv",
+      .description = "Minimises 1/2 |U V' - X|^2 by one or more methods from the same start and writes a row a step: "
+                     "method, step, "
+                     "loss, excess (loss minus optimum), tau, nu (u in the paper's basis), norm_u, norm_v, alignment "
+                     "(cosine of the "
+                     "largest angle to the optimal subspace).\n\nX = ab' + ba' for random unit vectors with a'b = C, "
+                     "for vectors from "
+                     "files, or any matrix. A step is both blocks; alternating gradient methods move u, then v with "
+                     "the new u; als "
+                     "moves v from u, then u from v. A run that diverges ends with its first row that is not finite.",
+      .examples = "seesaw theory run --method gd,altgd,als --dim 1000 --cos 0.3 --k 0.9 --steps 100 --out losses.csv\n"
+                  "seesaw theory run --method all --cos -0.5 --eta 0.2 --start gaussian --tol 1e-12 --steps 10000\n"
+                  "seesaw theory run --method als,scaledgd --matrix X.mtx --rank 5 --eta 0.5 --out matrix.csv",
       .options = options};
   bool done = false;
   TRY(options_parse(&command, argc, argv, NULL, 0, NULL, &done));

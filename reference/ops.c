@@ -46,6 +46,25 @@ static void expect_ragged(const char *operation, const char *name, const Ragged 
   expect(operation, name, ragged->offsets, DTYPE_I32, 1, ragged->count + 1, 0);
 }
 
+/* ---- counting: two operations for each product and sum ---- */
+
+static void count_product(const Ops *ops, size_t rows, size_t columns, size_t sum) {
+  if (ops->operations)
+    *ops->operations += 2.0 * (double)rows * (double)columns * (double)sum;
+}
+
+/* `products` matrix products over the pairs of queries and keys that see each other. */
+static void count_attention(const Ops *ops, double products, const Attention *a, const Ragged *queries,
+                            const Ragged *keys) {
+  double seen = 0.0;
+  for (size_t i = 0; i < queries->count && ops->operations; i++) {
+    double n = queries->host[i + 1] - queries->host[i], m = keys->host[i + 1] - keys->host[i];
+    seen += a->causal ? n * (m - n) + n * (n + 1.0) / 2.0 : n * m;
+  }
+  if (ops->operations)
+    *ops->operations += 2.0 * products * seen * (double)(a->heads * a->size);
+}
+
 /* ---- memory ---- */
 
 Status ops_alloc(const Ops *ops, size_t bytes, void **memory) {
@@ -80,6 +99,7 @@ void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write wr
   expect("linear_fwd", "x", x, ops->real, 2, x.size[0], w.size[1]);
   expect("linear_fwd", "y", y, ops->real, 2, x.size[0], w.size[0]);
   expect_optional("linear_fwd", "b", b, ops->real, 1, w.size[0], 0);
+  count_product(ops, x.size[0], w.size[0], w.size[1]);
   if (ops->table)
     ops->table->linear_fwd(ops, y, x, w, b, write);
 }
@@ -89,6 +109,8 @@ void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
   expect_weight(ops, "linear_bwd_input", w, w.size[0], w.size[1]);
   expect("linear_bwd_input", "dy", dy, ops->real, 2, dy.size[0], w.size[0]);
   expect_optional("linear_bwd_input", "dx", dx, ops->real, 2, dy.size[0], w.size[1]);
+  if (dx.data)
+    count_product(ops, dy.size[0], w.size[0], w.size[1]);
   if (ops->table && dx.data)
     ops->table->linear_bwd_input(ops, dx, dy, w);
 }
@@ -98,6 +120,8 @@ void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x
   expect("linear_bwd_weight", "x", x, ops->real, 2, dy.size[0], x.size[1]);
   expect_optional("linear_bwd_weight", "dw", dw, ops->real, 2, dy.size[1], x.size[1]);
   expect_optional("linear_bwd_weight", "db", db, ops->real, 1, dy.size[1], 0);
+  if (dw.data)
+    count_product(ops, dy.size[1], x.size[1], dy.size[0]);
   if (ops->table && (dw.data || db.data))
     ops->table->linear_bwd_weight(ops, dw, db, dy, x);
 }
@@ -249,6 +273,7 @@ static void expect_attention(const Ops *ops, const char *operation, Tensor o, Te
 void attention_fwd(const Ops *ops, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const Attention *attention,
                    const Ragged *queries, const Ragged *keys) {
   expect_attention(ops, "attention_fwd", o, lse, q, k, v, attention, queries, keys);
+  count_attention(ops, 2.0, attention, queries, keys);
   if (ops->table)
     ops->table->attention_fwd(ops, o, lse, q, k, v, attention, queries, keys);
 }
@@ -261,6 +286,7 @@ void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, 
   expect_like("attention_bwd", "dq", dq, q);
   expect_like("attention_bwd", "dk", dk, k);
   expect_like("attention_bwd", "dv", dv, v);
+  count_attention(ops, 5.0, attention, queries, keys);
   if (ops->table)
     ops->table->attention_bwd(ops, dq, dk, dv, d_o, o, lse, q, k, v, attention, queries, keys);
 }
@@ -393,6 +419,7 @@ static void expect_classifier(const Ops *ops, const char *operation, Tensor x, T
 void cross_entropy_fwd(const Ops *ops, Tensor loss, Tensor lse, Tensor x, Tensor w, Tensor label, Tensor work) {
   expect_classifier(ops, "cross_entropy_fwd", x, w, label, lse, work);
   expect("cross_entropy_fwd", "loss", loss, ops->real, 1, x.size[0], 0);
+  count_product(ops, x.size[0], w.size[0], w.size[1]);
   if (ops->table)
     ops->table->cross_entropy_fwd(ops, loss, lse, x, w, label, work);
 }
@@ -402,6 +429,8 @@ void cross_entropy_bwd(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w,
   expect_classifier(ops, "cross_entropy_bwd", x, w, label, lse, work);
   expect_optional("cross_entropy_bwd", "dx", dx, ops->real, 2, x.size[0], x.size[1]);
   expect_optional("cross_entropy_bwd", "dw", dw, ops->real, 2, w.size[0], w.size[1]);
+  for (int products = 1 + (dx.data != NULL) + (dw.data != NULL); products > 0; products--)
+    count_product(ops, x.size[0], w.size[0], w.size[1]);
   if (ops->table)
     ops->table->cross_entropy_bwd(ops, dx, dw, x, w, label, lse, factor, work);
 }

@@ -23,7 +23,9 @@ typedef struct OpsTable OpsTable;
 typedef struct Ops {
   const OpsTable *table;
   Dtype real;
-  void *state; /* the backend's own */
+  void *state;        /* the backend's own */
+  double *operations; /* if not NULL, the floating-point operations of matrix products and attention are added here,
+                       * those of a causal attention for the pairs that are seen */
 } Ops;
 
 /* Does an operation overwrite its output, or add to it? */

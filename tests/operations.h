@@ -179,7 +179,8 @@ static inline double *trial_copy(Trial *trial, Tensor x) {
   return numbers;
 }
 
-/* The fixture tests/fixtures/ops/NAME.npy: trial_fixture_numbers (count may be NULL) gives its numbers,
+/* The fixture tests/fixtures/ops/NAME.npy: trial_fixture its numbers and shape (array->data is NULL),
+ * trial_fixture_numbers (count may be NULL) gives its numbers,
  * trial_fixture_tensor a contiguous tensor of reals. */
 static inline double *trial_fixture(Trial *trial, const char *name, NpyArray *array) {
   char path[512];
@@ -188,7 +189,10 @@ static inline double *trial_fixture(Trial *trial, const char *name, NpyArray *ar
   cr_assert_eq(status.code, STATUS_OK, "%s", status.message);
   double *numbers = trial_numbers(trial, array->count);
   memcpy(numbers, array->data, array->count * sizeof *numbers);
+  NpyArray shape = *array;
   npy_free(array);
+  *array = shape;
+  array->data = NULL;
   return numbers;
 }
 

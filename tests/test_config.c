@@ -96,7 +96,8 @@ Test(config, presets_come_back) {
     expect_round_trip(&config);
   }
   ModelConfig none;
-  expect_refused(config_preset("llama4", &none), STATUS_USAGE, "no model preset 'llama4'; there are tiny, llama3-8b");
+  expect_refused(config_preset("llama4", &none), STATUS_USAGE,
+                 "no model preset 'llama4', and no such file; there are tiny, llama3-8b");
 }
 
 /* Every field away from every default. */
@@ -246,6 +247,9 @@ Test(config, what_the_model_cannot_do) {
 Test(config, files_that_are_none) {
   ModelConfig config;
   expect_refused(config_read(scratch_path("nowhere"), &config), STATUS_INPUT, "nowhere/config.json");
+  expect_refused(config_read(scratch_path("nowhere.json"), &config), STATUS_INPUT, "nowhere.json");
+  expect_refused(config_open(scratch_path("nowhere"), &config), STATUS_INPUT, "nowhere/config.json");
+  expect_refused(config_open("nowhere", &config), STATUS_USAGE, "no model preset 'nowhere'");
   expect_refused(read_text("{\"hidden_size\": ", &config), STATUS_INPUT, "config.json");
   expect_refused(read_text("[4096]", &config), STATUS_INPUT, "no model's configuration");
   expect_refused(read_text("{\"d_model\": 512}", &config), STATUS_INPUT, "it has no field hidden_size");

@@ -496,6 +496,24 @@ static void print_man(void) {
     _exit(9);
 }
 
+/* It then means what the command says, and appears once. */
+Test(options, a_command_may_have_a_config_of_its_own) {
+  const char *own = "none";
+  const Option rows[] = {{.name = "config", .kind = OPTION_TEXT, .value = &own, .argument = "NAME", .help = "sizes"},
+                         {0}};
+  const Command with_own = {.name = "model init", .summary = "Make one.", .options = rows};
+  char *words[] = {"--config", "tiny"}, text[4096] = "";
+  size_t count;
+  bool ended;
+  cr_assert_eq(options_parse(&with_own, 2, words, NULL, 0, &count, &ended).code, STATUS_OK);
+  cr_expect_str_eq(own, "tiny");
+  FILE *stream = fmemopen(text, sizeof text - 1, "w");
+  options_help(&with_own, stream);
+  fclose(stream);
+  cr_expect_not_null(strstr(text, "--config=NAME"));
+  cr_expect_null(strstr(text, "--config=FILE"));
+}
+
 Test(options, the_man_page_is_escaped) {
   char text[8192];
   cr_assert_eq(in_child(print_man, STDOUT_FILENO, text, sizeof text), 0);

@@ -17,7 +17,7 @@ static Slicing slicing_of(size_t rule, size_t tile) {
 Test(slice, grids_of_many_sizes_are_those_of_the_rules) {
   size_t n[6], lines = 0; /* rule, tile, width height, columns rows */
   for (FILE *stream = open_lines("grids.txt"); read_line(stream, 6, n, NULL); lines++) {
-    Grid grid = slice_grid(slicing_of(n[0], n[1]).rule, n[1], n[2], n[3]);
+    TileGrid grid = slice_grid(slicing_of(n[0], n[1]).rule, n[1], n[2], n[3]);
     cr_expect(grid.columns == n[4] && grid.rows == n[5], "rule %zu, tile %zu, %zu x %zu: %zu x %zu, not %zu x %zu",
               n[0], n[1], n[2], n[3], grid.columns, grid.rows, n[4], n[5]);
   }
@@ -25,7 +25,7 @@ Test(slice, grids_of_many_sizes_are_those_of_the_rules) {
 }
 
 Test(slice, some_grids_by_hand) {
-  Grid grid = slice_grid(SLICE_RELEASED, 336, 336, 336); /* never a single tile */
+  TileGrid grid = slice_grid(SLICE_RELEASED, 336, 336, 336); /* never a single tile */
   cr_expect(grid.columns == 1 && grid.rows == 2);
   grid = slice_grid(SLICE_PAPER, 336, 336, 336);
   cr_expect(grid.columns == 1 && grid.rows == 1);

@@ -8,6 +8,7 @@
 #endif
 
 #include "arena.h"
+#include "memory.h"
 #include "state.h"
 
 /* OpenBLAS's, which its cblas.h of some versions lacks. */
@@ -43,10 +44,17 @@ void *c_scratch(const Ops *ops) {
 
 /* ---- memory: the host's own ---- */
 
+/* More bytes than this are compared with what the machine has before it promises them. */
+static const size_t LARGE = (size_t)64 << 20;
+
 static Status c_alloc(const Ops *ops, size_t bytes, void **memory) {
   (void)ops;
-  size_t rounded = arena_size(bytes > 0 ? bytes : 1, 1);
-  *memory = rounded < ARENA_MOST ? aligned_alloc(ARENA_ALIGNMENT, rounded) : NULL;
+  char needed[32], there[32];
+  size_t rounded = arena_size(bytes > 0 ? bytes : 1, 1), available = rounded > LARGE ? memory_available() : SIZE_MAX;
+  *memory = rounded < ARENA_MOST && rounded <= available ? aligned_alloc(ARENA_ALIGNMENT, rounded) : NULL;
+  if (!*memory && available < SIZE_MAX)
+    return status_error(STATUS_MEMORY, "not enough memory: %s are needed at once, and %s are available",
+                        memory_print(bytes, needed), memory_print(available, there));
   if (!*memory)
     return status_error(STATUS_MEMORY, "not enough memory: %zu bytes were asked for", bytes);
   memset(*memory, 0, rounded);

@@ -1,4 +1,4 @@
-/* rows.c: moving rows: gather, its gradient, scatter, and pictures cut into patches. */
+/* rows.c: moving rows: copy, gather, its gradient, scatter, and pictures cut into patches. */
 #include <string.h>
 
 #include "convert.h"
@@ -13,6 +13,15 @@ static int32_t index_at(const char *operation, Tensor index, size_t i, size_t ro
   int32_t at = ((const int32_t *)index.data)[i];
   REQUIRE(at < 0 || (size_t)at < rows, "%s: index %zu is %d, but there are %zu rows", operation, i, at, rows);
   return at;
+}
+
+/* ---- copy ---- */
+
+void C_OPERATION(copy)(const Ops *ops, Tensor y, Tensor x) {
+  size_t size = dtype_bits(x.dtype) / 8, bytes = tensor_width(x) * size;
+#pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (tensor_count(y) > WORTH_THREADS)
+  for (size_t i = 0; i < x.size[0]; i++)
+    memcpy((char *)y.data + i * y.pitch * size, (const char *)x.data + i * x.pitch * size, bytes);
 }
 
 /* ---- gather ---- */

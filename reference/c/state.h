@@ -33,14 +33,14 @@ static inline real *c_row(Tensor x, size_t i) {
 }
 
 /* Every entry of the table, by name. */
-#define C_OPERATIONS(X)                                                                                                \
-  X(linear_fwd)                                                                                                        \
-  X(linear_bwd_input)                                                                                                  \
-  X(linear_bwd_weight) X(layernorm_fwd) X(layernorm_bwd) X(rmsnorm_fwd) X(rmsnorm_bwd) X(activation_fwd)               \
-      X(activation_bwd) X(swiglu_fwd) X(swiglu_bwd) X(rope) X(copy) X(add) X(scale) X(zero) X(normal_fill)             \
-          X(attention_fwd) X(attention_bwd) X(gather_fwd) X(gather_bwd) X(scatter_fwd) X(patches_fwd)                  \
-              X(noisy_gate_fwd) X(noisy_gate_bwd) X(expert_mix_fwd) X(expert_mix_bwd) X(router_score) X(router_select) \
-                  X(cross_entropy_fwd) X(cross_entropy_bwd) X(sum_squares) X(adamw)
+/* clang-format off */
+#define C_OPERATIONS(X) \
+  X(linear_fwd) X(linear_bwd_input) X(linear_bwd_weight) X(layernorm_fwd) X(layernorm_bwd) X(rmsnorm_fwd) \
+  X(rmsnorm_bwd) X(activation_fwd) X(activation_bwd) X(swiglu_fwd) X(swiglu_bwd) X(rope) X(copy) X(add) X(scale) \
+  X(zero) X(normal_fill) X(attention_fwd) X(attention_bwd) X(gather_fwd) X(gather_bwd) X(scatter_fwd) \
+  X(patches_fwd) X(noisy_gate_fwd) X(noisy_gate_bwd) X(expert_mix_fwd) X(expert_mix_bwd) X(router_score) \
+  X(router_select) X(cross_entropy_fwd) X(cross_entropy_bwd) X(sum_squares) X(adamw)
+/* clang-format on */
 
 #define C_DECLARE(name) extern __typeof__(*((OpsTable *)0)->name) C_OPERATION(name);
 C_OPERATIONS(C_DECLARE)

@@ -7,10 +7,9 @@
 #ifndef SEESAW_CONVERSATION_H
 #define SEESAW_CONVERSATION_H
 
+#include "ids.h"
 #include "mapped.h"
 #include "tokenizer.h"
-
-enum { IMAGE_TOKEN = -200, IGNORE_LABEL = -100 };
 
 /* plain: <image>, the first answer, a line break; what the human says is dropped. Stages I and II.
  * v1: a system prompt, " USER: ", " ASSISTANT: ", </s> after each answer. Vicuna.

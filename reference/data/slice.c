@@ -14,11 +14,11 @@ enum { PAPER_MOST = 6, RELEASED_MOST = 6 };
 
 /* The best grid so far. `used` is whatever grows with the pixels used; between equals the smaller grid wastes less. */
 typedef struct Best {
-  Grid grid;
+  TileGrid grid;
   uint64_t used, area;
 } Best;
 
-static void consider(Best *best, Grid grid, uint64_t used) {
+static void consider(Best *best, TileGrid grid, uint64_t used) {
   uint64_t area = grid.columns * grid.rows;
   if (best->area == 0 || used > best->used || (used == best->used && area < best->area))
     *best = (Best){grid, used, area};
@@ -26,7 +26,7 @@ static void consider(Best *best, Grid grid, uint64_t used) {
 
 /* With tw x th the grid's size, s W and s H multiply to min(tw H, th W)^2 / (W H), so the pixels used are
  * min(W H, tw H, th W)^2 / (W H): integers decide. */
-static Grid paper_grid(size_t tile, size_t width, size_t height) {
+static TileGrid paper_grid(size_t tile, size_t width, size_t height) {
   Best best = {0};
   for (size_t columns = 1; columns <= PAPER_MOST; columns++)
     for (size_t rows = 1; rows <= PAPER_MOST; rows++) {
@@ -34,33 +34,33 @@ static Grid paper_grid(size_t tile, size_t width, size_t height) {
                down = (uint64_t)rows * tile * width;
       used = across < used ? across : used;
       used = down < used ? down : used;
-      consider(&best, (Grid){columns, rows}, used);
+      consider(&best, (TileGrid){columns, rows}, used);
     }
   return best.grid;
 }
 
 /* As Python computes it, truncations and all: 336 / 500 * 500 gives 335. */
-static uint64_t released_used(Grid grid, size_t tile, size_t width, size_t height) {
+static uint64_t released_used(TileGrid grid, size_t tile, size_t width, size_t height) {
   double scale = fmin((double)(grid.columns * tile) / (double)width, (double)(grid.rows * tile) / (double)height);
   uint64_t used = (uint64_t)((double)width * scale) * (uint64_t)((double)height * scale);
   uint64_t there = (uint64_t)width * height;
   return used < there ? used : there;
 }
 
-static Grid released_grid(size_t tile, size_t width, size_t height) {
+static TileGrid released_grid(size_t tile, size_t width, size_t height) {
   uint64_t tiles = ((uint64_t)width * height + tile * tile - 1) / (tile * tile);
   tiles = tiles < 2 ? 2 : tiles > RELEASED_MOST ? RELEASED_MOST : tiles;
   Best best = {0};
   for (size_t n = tiles == 2 ? 2 : tiles - 1; n <= tiles + 1; n++)
     for (size_t columns = 1; columns <= n; columns++)
       if (n % columns == 0) {
-        Grid grid = {columns, n / columns};
+        TileGrid grid = {columns, n / columns};
         consider(&best, grid, released_used(grid, tile, width, height));
       }
   return best.grid;
 }
 
-Grid slice_grid(SliceRule rule, size_t tile, size_t width, size_t height) {
+TileGrid slice_grid(SliceRule rule, size_t tile, size_t width, size_t height) {
   REQUIRE(tile > 0 && tile <= IMAGE_MOST_SIDE && width > 0 && height > 0 && width <= IMAGE_MOST_SIDE &&
               height <= IMAGE_MOST_SIDE,
           "a picture of %zu x %zu in tiles of %zu", width, height, tile);
@@ -119,7 +119,7 @@ static Status global_view(const Slicing *slicing, Image image, Image *view) {
 
 Status slice_image(const Slicing *slicing, Image image, Slices *slices) {
   size_t tile = slicing->tile;
-  Grid grid = slice_grid(slicing->rule, tile, image.width, image.height);
+  TileGrid grid = slice_grid(slicing->rule, tile, image.width, image.height);
   Image whole = {0}, canvas = {0};
   *slices = (Slices){.grid = grid, .count = 1 + grid.columns * grid.rows, .tile = tile};
   Status status = global_view(slicing, image, &whole);

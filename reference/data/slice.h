@@ -25,15 +25,15 @@ typedef struct Slicing {
   unsigned char background[3]; /* around the global view by the paper's rule */
 } Slicing;
 
-typedef struct Grid {
+typedef struct TileGrid {
   size_t columns, rows;
-} Grid;
+} TileGrid;
 
 /* slice_grid: the rule alone. */
-Grid slice_grid(SliceRule rule, size_t tile, size_t width, size_t height);
+TileGrid slice_grid(SliceRule rule, size_t tile, size_t width, size_t height);
 
 typedef struct Slices {
-  Grid grid;
+  TileGrid grid;
   size_t count, tile;    /* count: 1 + columns x rows views of tile x tile pixels */
   unsigned char *pixels; /* count x tile x tile x 3: the global view, then the tiles row by row of the grid */
 } Slices;

@@ -59,7 +59,7 @@ static const struct {
   size_t global_queries, local_queries, former_head;
   int32_t separator;
 } presets[] = {
-    {"tiny", &clip_tiny, {320, 48, 80, 2, 6, 2, 8, 10000.0, 1e-5, false}, 16, 4, 16, 11},
+    {"tiny", &clip_tiny, {320, 48, 80, 2, 6, 2, 8, 10000.0, 1e-5, false}, 16, 4, 16, 44},
     {"llama3-8b", &clip_large, {128256, 4096, 14336, 32, 32, 8, 128, 500000.0, 1e-5, false}, 576, 144, 128, 11},
     {"vicuna-7b", &clip_large, {32000, 4096, 11008, 32, 32, 32, 128, 10000.0, 1e-5, false}, 576, 144, 128, 1919},
     {"vicuna-13b", &clip_large, {32000, 5120, 13824, 40, 40, 40, 128, 10000.0, 1e-5, false}, 576, 144, 128, 1919},
@@ -84,7 +84,7 @@ Status config_preset(const char *name, ModelConfig *config) {
       return status_ok();
     }
   return status_error(STATUS_USAGE,
-                      "there is no model preset '%s'; there are tiny, llama3-8b, vicuna-7b, vicuna-13b and "
+                      "there is no model preset '%s', and no such file; there are tiny, llama3-8b, vicuna-7b, vicuna-13b and "
                       "llama3-70b",
                       name);
 }

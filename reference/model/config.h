@@ -89,12 +89,14 @@ Status config_preset(const char *name, ModelConfig *config);
 /* config_check: do the sizes fit together? Errors: STATUS_INPUT saying which two do not. */
 Status config_check(const ModelConfig *config);
 
-/* config_read: from FOLDER/config.json of a SliME, or LLaVA-style, checkpoint: the fields of HF's LlamaConfig, with its
- * defaults, and those that released code adds. The vision tower is CLIP-L at 336 pixels and the switches are the
- * released ones unless an object "seesaw" in it says otherwise. config_write: the same file; LoRA is not part of it.
- * Errors: STATUS_INPUT naming the file and the field; STATUS_OUTPUT. */
-Status config_read(const char *folder, ModelConfig *config);
+/* config_read: from HF's config.json of a SliME, or LLaVA-style, checkpoint: a file, or a folder with one: the fields
+ * of LlamaConfig, with its defaults, and those that released code adds. The vision tower is CLIP-L's and the switches
+ * are the released ones unless the object "seesaw" says otherwise. config_write: FOLDER/config.json; LoRA is not part
+ * of it. config_open: a preset's name, or what config_read takes. Errors: STATUS_INPUT naming the file and the field;
+ * STATUS_OUTPUT; STATUS_USAGE for a name that is neither. */
+Status config_read(const char *path, ModelConfig *config);
 Status config_write(const char *folder, const ModelConfig *config);
+Status config_open(const char *name, ModelConfig *config);
 
 /* config_print: sizes and switches, a line each, for people. */
 void config_print(const ModelConfig *config, FILE *stream);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "files.h"
@@ -279,19 +280,30 @@ static Status read_config(const char *path, const cJSON *json, ModelConfig *conf
   return config_check(config);
 }
 
-Status config_read(const char *folder, ModelConfig *config) {
+static bool ends_with(const char *text, const char *end) {
+  size_t length = strlen(text), tail = strlen(end);
+  return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+Status config_read(const char *path, ModelConfig *config) {
   cJSON *json = NULL;
-  char *path = path_join(folder, "config.json");
-  if (!path)
-    return status_error(STATUS_MEMORY, "not enough memory to read %s", folder);
-  Status status = json_read(path, &json);
+  char *file = ends_with(path, ".json") ? strdup(path) : path_join(path, "config.json");
+  if (!file)
+    return status_error(STATUS_MEMORY, "not enough memory to read %s", path);
+  Status status = json_read(file, &json);
   if (status.code == STATUS_OK)
-    status = read_config(path, json, config);
+    status = read_config(file, json, config);
   if (status.code == STATUS_OK)
-    snprintf(config->name, sizeof config->name, "%.60s", folder);
+    snprintf(config->name, sizeof config->name, "%.60s", path);
   cJSON_Delete(json);
-  free(path);
+  free(file);
   return status;
+}
+
+Status config_open(const char *name, ModelConfig *config) {
+  Status preset = config_preset(name, config);
+  bool path = strchr(name, '/') || ends_with(name, ".json") || access(name, F_OK) == 0;
+  return preset.code != STATUS_OK && path ? config_read(name, config) : preset;
 }
 
 /* ---- writing ---- */

@@ -106,7 +106,7 @@ static void complain(Loading *loading, size_t *count, const char *what, const ch
 static bool stays(const Loading *loading, const Entry *entry, Tensor found) {
   const OpsTable *table = loading->store->ops->table;
   bool computed = found.dtype == DTYPE_F32 || found.dtype == DTYPE_BF16 || found.dtype == DTYPE_F16;
-  return computed && entry->rank > 1 && !entry->transposed && !entry->fixed && (loading->keep >> entry->group & 1) &&
+  return computed && entry->rank > 1 && !entry->transposed && !entry->input && (loading->keep >> entry->group & 1) &&
          (!table || table->host);
 }
 

@@ -98,6 +98,7 @@ typedef struct Entry {
   size_t size[TENSOR_RANK]; /* as in the file */
   bool transposed;          /* the model holds the transpose: the gate */
   bool fixed;               /* never trained: a table of positions */
+  bool input;               /* goes through operations as activations do, so always in the backend's real type */
   double spread;            /* at random initialisation: standard deviation; 0: zeros; negative: ones */
 } Entry;
 

@@ -119,10 +119,10 @@ static void walk_vision(Walk *walk, const ModelConfig *config, Vision *vision) {
 
 static void walk_former(const Walk *walk, size_t queries, size_t width, Former *former, const char *prefix) {
   char name[192];
-  Entry table = matrix(queries, width);
-  table.fixed = true;
+  Entry table = matrix(queries, width), query = matrix(queries, width);
+  table.fixed = table.input = query.input = true;
   visit(walk, &former->position, 0.0, table, "%s.pos_embed", prefix);
-  visit(walk, &former->query, 0.02, matrix(queries, width), "%s.query", prefix);
+  visit(walk, &former->query, 0.02, query, "%s.query", prefix);
   visit(walk, &former->in.w, 0.02, matrix(3 * width, width), "%s.attn.in_proj_weight", prefix);
   visit(walk, &former->in.b, 0.0, vector(3 * width), "%s.attn.in_proj_bias", prefix);
   walk_linear(walk, &former->out, width, width, true, NAME("%s.attn.out_proj", prefix));

@@ -84,6 +84,11 @@ static Tensor layer_fwd(Run *run, const VisionConfig *c, const VisionLayer *laye
   return y;
 }
 
+/* A frozen tower is not gone back through. */
+static bool keeps_tape(const Run *run, const Model *model) {
+  return run->training && model->vision.patch.d.data;
+}
+
 Tensor vision_fwd(Run *run, const Model *model, Tensor pictures, VisionTape *tape) {
   const VisionConfig *c = &model->config.vision;
   Tensor features = run_reals(run, pictures.size[0] * config_patches(&model->config), c->width);
@@ -92,11 +97,10 @@ Tensor vision_fwd(Run *run, const Model *model, Tensor pictures, VisionTape *tap
   Tensor x = tape->x0 = embed(run, model, pictures, tape);
   run_note(run, x, "vision.embedded");
   for (size_t i = 0; i < c->used; i++) {
-    Tensor next = x;
     size_t layer_mark = run_mark(run);
-    next = layer_fwd(run, c, &model->vision.layers[i], x, &tape->rows, &tape->layers[i]);
+    Tensor next = layer_fwd(run, c, &model->vision.layers[i], x, &tape->rows, &tape->layers[i]);
     run_note(run, next, "vision.layers.%zu", i);
-    if (run->training) {
+    if (keeps_tape(run, model)) {
       x = next;
     } else { /* only the stream goes on */
       ops_copy(run->ops, x, next);
@@ -105,7 +109,7 @@ Tensor vision_fwd(Run *run, const Model *model, Tensor pictures, VisionTape *tap
   }
   gather_fwd(run->ops, features, x, tape->row_patch, WRITE_SET);
   run_note(run, features, "vision.features");
-  if (!run->training)
+  if (!keeps_tape(run, model))
     run_release(run, mark);
   return features;
 }

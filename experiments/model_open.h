@@ -1,0 +1,54 @@
+/* model_open.h: what the commands of the model share: a checkpoint's files, opened; a picture and a prompt, as a batch.
+ */
+#ifndef SEESAW_MODEL_OPEN_H
+#define SEESAW_MODEL_OPEN_H
+
+#include "load.h"
+#include "options.h"
+#include "slime.h"
+#include "tokenizer.h"
+
+typedef struct ModelPlan {
+  const char *folder, *vision, *projector, *sampler; /* all but the folder may be "" */
+  int64_t threads;
+} ModelPlan;
+
+/* Rows of an option table for a ModelPlan. */
+#define MODEL_OPTIONS(plan)                                                                                            \
+  {"model", OPTION_TEXT, &(plan).folder, "DIR", "checkpoint folder: config.json and weights"},                         \
+      {"vision", OPTION_TEXT, &(plan).vision, "PATH", "CLIP weights, if they are not in DIR"},                         \
+      {"projector", OPTION_TEXT, &(plan).projector, "FILE", "an mm_projector.bin to use instead of DIR's"},            \
+      {"sampler", OPTION_TEXT, &(plan).sampler, "FILE", "a sampler.bin to use instead of DIR's"}, {                    \
+    "threads", OPTION_INTEGER, &(plan).threads, "N", "threads; 0: one for each core", 0, 1024                          \
+  }
+
+typedef struct OpenModel {
+  ModelConfig config;
+  Ops ops;
+  Checkpoint checkpoint;
+  Model model;
+  Store store;
+} OpenModel;
+
+/* open_model: weights stay mapped in their own type; `real` is that of the rest. Errors: those of config_read and
+ * store_load, STATUS_USAGE without --model. close_model: safe on a zeroed one. */
+Status open_model(OpenModel *open, const ModelPlan *plan, Dtype real);
+void close_model(OpenModel *open);
+
+/* A question about a picture, or about none. */
+typedef struct Question {
+  Conversation conversation;
+  Batch batch;
+  Tokens ids;
+  void *pictures; /* in the backend's memory */
+  const Ops *ops;
+} Question;
+
+/* ask: the picture at `image` ("": none), sliced and normalised, and the prompt in the template's form, as a batch of
+ * one. template: "plain", "v1", "llama3" or "auto": by the tokenizer. Errors: of the picture, the tokenizer, the
+ * template. */
+Status ask(Question *question, const OpenModel *open, const Tokenizer *tokenizer, const char *template_name,
+           const char *image, const char *prompt);
+void question_free(Question *question);
+
+#endif
