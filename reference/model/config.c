@@ -7,7 +7,11 @@
 /* ---- switches ---- */
 
 Switches switches_paper(void) {
-  return (Switches){.router_noise = 0.1, .gamma = 0.75, .router_text = ROUTER_QUESTION, .slicing_paper = true};
+  return (Switches){.router_noise = 0.1,
+                    .router_temperature = 1.0,
+                    .gamma = 0.75,
+                    .router_text = ROUTER_QUESTION,
+                    .slicing_paper = true};
 }
 
 Switches switches_released(void) {
@@ -17,6 +21,7 @@ Switches switches_released(void) {
                     .router_cosine = true,
                     .router_sum = true,
                     .router_noise = 0.1,
+                    .router_temperature = 1.0,
                     .router_history = ROUTER_ONE_SOFTMAX,
                     .router_text = ROUTER_PROMPT,
                     .gamma = 0.95,
@@ -56,8 +61,8 @@ static const struct {
 } presets[] = {
     {"tiny", &clip_tiny, {320, 48, 80, 2, 6, 2, 8, 10000.0, 1e-5, false}, 16, 4, 16, 44},
     {"llama3-8b", &clip_large, {128256, 4096, 14336, 32, 32, 8, 128, 500000.0, 1e-5, false}, 576, 144, 128, 11},
-    {"vicuna-7b", &clip_large, {32000, 4096, 11008, 32, 32, 32, 128, 10000.0, 1e-5, false}, 576, 144, 128, 29892},
-    {"vicuna-13b", &clip_large, {32000, 5120, 13824, 40, 40, 40, 128, 10000.0, 1e-5, false}, 576, 144, 128, 29892},
+    {"vicuna-7b", &clip_large, {32000, 4096, 11008, 32, 32, 32, 128, 10000.0, 1e-5, false}, 576, 144, 128, 1919},
+    {"vicuna-13b", &clip_large, {32000, 5120, 13824, 40, 40, 40, 128, 10000.0, 1e-5, false}, 576, 144, 128, 1919},
     {"llama3-70b", &clip_large, {128256, 8192, 28672, 80, 64, 8, 128, 500000.0, 1e-5, false}, 576, 144, 128, 11},
 };
 
@@ -160,5 +165,11 @@ Status config_check(const ModelConfig *config) {
   TRY(check_bridge(config));
   if (!(config->switches.gamma > 0.0 && config->switches.gamma <= 1.0))
     return status_error(STATUS_INPUT, "gamma is %g; it should lie in (0, 1]", config->switches.gamma);
+  if (!(config->switches.router_temperature > 0.0))
+    return status_error(STATUS_INPUT, "the router's temperature is %g; it should be positive",
+                        config->switches.router_temperature);
+  if (config->separator_token < 0 || (size_t)config->separator_token >= config->decoder.vocabulary)
+    return status_error(STATUS_INPUT, "the separator is token %d, but the vocabulary has %zu", config->separator_token,
+                        config->decoder.vocabulary);
   return status_ok();
 }

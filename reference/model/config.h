@@ -48,12 +48,13 @@ typedef enum {
 
 /* Paper against released code. */
 typedef struct Switches {
-  bool gate_shares_weight; /* the noise's size from the gate's own weight (released), not from W_noise (paper) */
-  double gate_floor;       /* added to the softplus: 0 (paper), 1e-2 (released) */
-  double gate_epsilon;     /* the gates are divided by their sum and this: 0 (paper), 1e-6 (released) */
-  bool router_cosine;      /* cosine (released) instead of the dot product (paper) */
-  bool router_sum;         /* sum over text tokens (released) instead of their mean (paper) */
-  double router_noise;     /* standard deviation of the noise while training: 0.1 */
+  bool gate_shares_weight;   /* the noise's size from the gate's own weight (released), not from W_noise (paper) */
+  double gate_floor;         /* added to the softplus: 0 (paper), 1e-2 (released) */
+  double gate_epsilon;       /* the gates are divided by their sum and this: 0 (paper), 1e-6 (released) */
+  bool router_cosine;        /* cosine (released) instead of the dot product (paper) */
+  bool router_sum;           /* sum over text tokens (released) instead of their mean (paper) */
+  double router_noise;       /* standard deviation of the noise while training: 0.1 */
+  double router_temperature; /* of the last softmax: 1 */
   RouterHistory router_history;
   RouterText router_text;
   double gamma;        /* share of the router's softmax that is kept: 0.75 (paper), 0.95 (released); 1 keeps all */
@@ -73,7 +74,7 @@ typedef struct ModelConfig {
   size_t former_head;    /* numbers a head of the query former: 128 */
   size_t lora_rank;      /* 0: no LoRA */
   double lora_alpha;
-  int32_t separator_token; /* the comma's id */
+  int32_t separator_token; /* the last id of a comma alone: 11 (Llama-3), 1919 (Vicuna, with its leading blank) */
   Switches switches;
 } ModelConfig;
 
@@ -88,10 +89,11 @@ Status config_preset(const char *name, ModelConfig *config);
 /* config_check: do the sizes fit together? Errors: STATUS_INPUT saying which two do not. */
 Status config_check(const ModelConfig *config);
 
-/* config_read: from HF's config.json of a SliME, or LLaVA-style, checkpoint: a file, or a folder with one. Missing
- * fields take HF's defaults; the vision tower is CLIP-L's and the switches are the released ones unless the object
- * "seesaw" says otherwise. config_write: FOLDER/config.json. config_open: a preset's name, or what config_read takes.
- * Errors: STATUS_INPUT naming the file and the field; STATUS_OUTPUT; STATUS_USAGE for a name that is neither. */
+/* config_read: from HF's config.json of a SliME, or LLaVA-style, checkpoint: a file, or a folder with one: the fields
+ * of LlamaConfig, with its defaults, and those that released code adds. The vision tower is CLIP-L's and the switches
+ * are the released ones unless the object "seesaw" says otherwise. config_write: FOLDER/config.json; LoRA is not part
+ * of it. config_open: a preset's name, or what config_read takes. Errors: STATUS_INPUT naming the file and the field;
+ * STATUS_OUTPUT; STATUS_USAGE for a name that is neither. */
 Status config_read(const char *path, ModelConfig *config);
 Status config_write(const char *folder, const ModelConfig *config);
 Status config_open(const char *name, ModelConfig *config);

@@ -106,6 +106,7 @@ static void write_fields(cJSON *object, const Field *fields) {
                    {"router_cosine", FIELD_FLAG, &(s)->router_cosine},                                                 \
                    {"router_sum", FIELD_FLAG, &(s)->router_sum},                                                       \
                    {"router_noise", FIELD_REAL, &(s)->router_noise},                                                   \
+                   {"router_temperature", FIELD_REAL, &(s)->router_temperature},                                       \
                    {"gamma", FIELD_REAL, &(s)->gamma},                                                                 \
                    {"separator", FIELD_FLAG, &(s)->separator},                                                         \
                    {"raster", FIELD_FLAG, &(s)->raster},                                                               \
@@ -144,32 +145,86 @@ static Status read_choice(const char *path, const cJSON *object, const char *nam
 
 /* ---- reading ---- */
 
-static bool text_is(const cJSON *object, const char *name, const char *text) {
-  const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-  return value && strcmp(value, text) == 0;
+/* Is the field this text? A field that is not there is `otherwise`. */
+static bool text_is(const cJSON *object, const char *name, const char *text, bool otherwise) {
+  const cJSON *json = cJSON_GetObjectItemCaseSensitive(object, name);
+  const char *value = cJSON_GetStringValue(json);
+  return json && !cJSON_IsNull(json) ? value && strcmp(value, text) == 0 : otherwise;
 }
 
-static bool is_true(const cJSON *object, const char *name) {
-  return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
+/* mm_projector_type gated is the mixture, or the one expert that mm_learnable_gated names; all else is an MLP. */
+static Status read_global(const char *path, const cJSON *json, ModelConfig *config) {
+  static const Bridge experts[] = {BRIDGE_MLP, BRIDGE_FORMER};
+  const cJSON *only = cJSON_GetObjectItemCaseSensitive(json, "mm_learnable_gated");
+  double expert = cJSON_IsNumber(only) ? only->valuedouble : -1.0;
+  if (!text_is(json, "mm_projector_type", "gated", false))
+    config->global = BRIDGE_MLP;
+  else if (expert == 0.0 || expert == 1.0)
+    config->global = experts[(int)expert];
+  else if (expert >= 0.0 || (only && !cJSON_IsNull(only) && !cJSON_IsNumber(only)))
+    return field_error(path, "mm_learnable_gated", "-1 (both experts), 0 (the MLP) or 1 (the query former)");
+  return status_ok();
+}
+
+/* Tiles go through the sampler, compression and router; without one through the MLP, and all are kept. */
+static Status read_local(const char *path, const cJSON *json, ModelConfig *config) {
+  Switches *s = &config->switches;
+  const Field fields[] = {{"mm_resampler_dim", FIELD_SIZE, &config->local_queries},
+                          {"mm_resampler_topp", FIELD_REAL, &s->gamma},
+                          {"mm_resampler_temp", FIELD_REAL, &s->router_temperature},
+                          {"seperator", FIELD_TOKEN, &config->separator_token},
+                          {NULL, FIELD_SIZE, NULL}};
+  s->raster = text_is(json, "mm_patch_merge_type", "spatial", false);
+  if (!s->raster && !text_is(json, "mm_patch_merge_type", "flat", true))
+    return field_error(path, "mm_patch_merge_type", "spatial or flat");
+  if (text_is(json, "mm_resampler_type", "cosine", false))
+    return read_fields(path, json, fields);
+  if (!text_is(json, "mm_resampler_type", "identity", true))
+    return field_error(path, "mm_resampler_type", "cosine or identity");
+  config->local = BRIDGE_MLP;
+  s->gamma = 1.0;
+  s->separator = false;
+  return status_ok();
 }
 
 /* How released code describes its bridge. */
 static Status read_released(const char *path, const cJSON *json, ModelConfig *config) {
-  const Field fields[] = {{"mm_resampler_dim", FIELD_SIZE, &config->local_queries},
-                          {"mm_resampler_topp", FIELD_REAL, &config->switches.gamma},
-                          {NULL, FIELD_SIZE, NULL}};
-  if (!text_is(json, "mm_projector_type", "gated"))
-    config->global = BRIDGE_MLP;
-  if (!text_is(json, "image_aspect_ratio", "anyres") || is_true(json, "use_global_only"))
+  bool global_only = false, local_only = false;
+  TRY(read_fields(path, json,
+                  (const Field[]){{"use_global_only", FIELD_FLAG, &global_only},
+                                  {"use_local_only", FIELD_FLAG, &local_only},
+                                  {NULL, FIELD_SIZE, NULL}}));
+  TRY(read_global(path, json, config));
+  TRY(read_local(path, json, config));
+  if (!text_is(json, "image_aspect_ratio", "anyres", false) || global_only)
     config->local = BRIDGE_NONE;
-  if (is_true(json, "use_local_only"))
+  if (local_only)
     config->global = BRIDGE_NONE;
-  return read_fields(path, json, fields);
+  return status_ok();
 }
 
-/* Our own object: all that a configuration holds beside the decoder. */
+/* The tower's sizes, and which of its hidden states is the feature: counted from the embedded patches, or, if negative,
+ * from behind the last layer's. */
+static Status read_vision(const char *path, const cJSON *json, const cJSON *vision, VisionConfig *c) {
+  TRY(read_fields(path, vision, VISION_FIELDS(c)));
+  const cJSON *select = cJSON_GetObjectItemCaseSensitive(json, "mm_vision_select_layer");
+  if (select && !cJSON_IsNull(select)) {
+    double number = cJSON_IsNumber(select) ? select->valuedouble : NAN;
+    double used = number < 0.0 ? (double)c->layers + 1.0 + number : number;
+    if (!(used >= 0.0 && used <= (double)c->layers && used == floor(used)))
+      return field_error(path, "mm_vision_select_layer", "one of the vision tower's hidden states");
+    c->used = (size_t)used;
+  }
+  if (!text_is(json, "mm_vision_select_feature", "patch", true))
+    return field_error(path, "mm_vision_select_feature", "patch");
+  return read_fields(path, vision,
+                     (const Field[]){{"used_layers", FIELD_SIZE, &c->used},
+                                     {"quick_gelu", FIELD_FLAG, &c->quick},
+                                     {NULL, FIELD_SIZE, NULL}});
+}
+
+/* Our own object: all that a configuration holds beside the decoder and the vision tower. */
 static Status read_own(const char *path, const cJSON *own, ModelConfig *config) {
-  const cJSON *vision = cJSON_GetObjectItemCaseSensitive(own, "vision");
   int global = (int)config->global, local = (int)config->local;
   int history = (int)config->switches.router_history, text = (int)config->switches.router_text;
   TRY(read_fields(path, own, BRIDGE_FIELDS(config)));
@@ -182,19 +237,29 @@ static Status read_own(const char *path, const cJSON *own, ModelConfig *config) 
   config->local = (Bridge)local;
   config->switches.router_history = (RouterHistory)history;
   config->switches.router_text = (RouterText)text;
-  TRY(read_fields(path, vision, VISION_FIELDS(&config->vision)));
-  return read_fields(path, vision,
-                     (const Field[]){{"used_layers", FIELD_SIZE, &config->vision.used},
-                                     {"quick_gelu", FIELD_FLAG, &config->vision.quick},
-                                     {NULL, FIELD_SIZE, NULL}});
+  return status_ok();
 }
 
+/* What our decoder does not have. */
+static Status check_plain(const char *path, const cJSON *json) {
+  bool attention_bias = false, mlp_bias = false;
+  TRY(read_fields(path, json,
+                  (const Field[]){{"attention_bias", FIELD_FLAG, &attention_bias},
+                                  {"mlp_bias", FIELD_FLAG, &mlp_bias},
+                                  {NULL, FIELD_SIZE, NULL}}));
+  if (attention_bias || mlp_bias)
+    return field_error(path, attention_bias ? "attention_bias" : "mlp_bias", "false: biases are not supported");
+  if (!text_is(json, "hidden_act", "silu", true))
+    return field_error(path, "hidden_act", "silu");
+  return status_ok();
+}
+
+/* Missing fields: the defaults of HF's LlamaConfig. */
 static Status read_decoder(const char *path, const cJSON *json, DecoderConfig *c) {
-  c->tied = false;
-  c->kv_heads = c->head = 0;
-  c->theta = 10000.0;
-  c->epsilon = 1e-6;
+  *c = (DecoderConfig){
+      .vocabulary = 32000, .width = 4096, .mlp = 11008, .layers = 32, .heads = 32, .theta = 10000.0, .epsilon = 1e-6};
   TRY(read_fields(path, json, DECODER_FIELDS(c)));
+  TRY(check_plain(path, json));
   const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling");
   if (scaling && !cJSON_IsNull(scaling))
     return field_error(path, "rope_scaling", "null: scaled positions are not supported");
@@ -210,7 +275,8 @@ static Status read_config(const char *path, const cJSON *json, ModelConfig *conf
   TRY(config_preset("llama3-8b", config)); /* CLIP-L and SliME's bridge, unless the file says otherwise */
   TRY(read_decoder(path, json, &config->decoder));
   if (config->decoder.vocabulary < 100000) /* the comma of Llama-2's tokenizer; Llama-3's otherwise */
-    config->separator_token = 29892;
+    config->separator_token = 1919;
+  TRY(read_vision(path, json, cJSON_GetObjectItemCaseSensitive(own, "vision"), &config->vision));
   TRY(read_released(path, json, config));
   TRY(read_own(path, own, config));
   return config_check(config);
@@ -259,18 +325,32 @@ static cJSON *own_object(ModelConfig config) {
   return own;
 }
 
+/* As released code has it, as far as it can say it. */
+static void write_released(cJSON *json, const ModelConfig *config) {
+  bool gated = config->global == BRIDGE_MIXTURE || config->global == BRIDGE_FORMER;
+  const Switches *s = &config->switches;
+  cJSON_AddStringToObject(json, "mm_projector_type", gated ? "gated" : "mlp2x_gelu");
+  cJSON_AddNumberToObject(json, "mm_learnable_gated", config->global == BRIDGE_FORMER ? 1.0 : -1.0);
+  cJSON_AddStringToObject(json, "image_aspect_ratio", config->local == BRIDGE_NONE ? "square" : "anyres");
+  cJSON_AddBoolToObject(json, "use_local_only", config->global == BRIDGE_NONE);
+  cJSON_AddStringToObject(json, "mm_patch_merge_type", s->raster ? "spatial" : "flat");
+  cJSON_AddStringToObject(json, "mm_resampler_type", config->local == BRIDGE_FORMER ? "cosine" : "identity");
+  cJSON_AddNumberToObject(json, "mm_resampler_dim", (double)config->local_queries);
+  cJSON_AddNumberToObject(json, "mm_resampler_topp", s->gamma);
+  cJSON_AddNumberToObject(json, "mm_resampler_temp", s->router_temperature);
+  cJSON_AddNumberToObject(json, "seperator", config->separator_token);
+  cJSON_AddNumberToObject(json, "mm_hidden_size", (double)config->vision.width);
+  cJSON_AddStringToObject(json, "mm_vision_select_feature", "patch");
+  cJSON_AddNumberToObject(json, "mm_vision_select_layer",
+                          (double)config->vision.used - (double)config->vision.layers - 1.0);
+}
+
 static cJSON *config_json(ModelConfig config) {
   cJSON *json = cJSON_CreateObject();
   cJSON_AddStringToObject(json, "model_type", "llava_llama");
   write_fields(json, DECODER_FIELDS(&config.decoder));
   cJSON_AddStringToObject(json, "hidden_act", "silu");
-  cJSON_AddStringToObject(json, "mm_projector_type", config.global == BRIDGE_MIXTURE ? "gated" : "mlp2x_gelu");
-  cJSON_AddStringToObject(json, "image_aspect_ratio", config.local == BRIDGE_NONE ? "square" : "anyres");
-  cJSON_AddNumberToObject(json, "mm_hidden_size", (double)config.vision.width);
-  cJSON_AddNumberToObject(json, "mm_vision_select_layer",
-                          (double)config.vision.used - (double)config.vision.layers - 1.0);
-  cJSON_AddNumberToObject(json, "mm_resampler_dim", (double)config.local_queries);
-  cJSON_AddNumberToObject(json, "mm_resampler_topp", config.switches.gamma);
+  write_released(json, &config);
   cJSON_AddItemToObject(json, "seesaw", own_object(config));
   return json;
 }
@@ -303,9 +383,9 @@ void config_print(const ModelConfig *config, FILE *stream) {
           d->width, d->mlp, d->layers, d->heads, d->kv_heads);
   fprintf(stream, "gate      noise from the gate's own weight: %s; floor %g; epsilon %g\n", yes(s->gate_shares_weight),
           s->gate_floor, s->gate_epsilon);
-  fprintf(stream, "router    %s, %s over the %s, %s, gamma %g, noise %g\n", s->router_cosine ? "cosine" : "dot product",
-          s->router_sum ? "sum" : "mean", text_names[s->router_text], history_names[s->router_history], s->gamma,
-          s->router_noise);
+  fprintf(stream, "router    %s, %s over the %s, %s, temperature %g, gamma %g, noise %g\n",
+          s->router_cosine ? "cosine" : "dot product", s->router_sum ? "sum" : "mean", text_names[s->router_text],
+          history_names[s->router_history], s->router_temperature, s->gamma, s->router_noise);
   fprintf(stream, "sequence  separator: %s; local tokens in one big grid: %s; slicing of the %s\n", yes(s->separator),
           yes(s->raster), s->slicing_paper ? "paper" : "released code");
 }

@@ -26,11 +26,23 @@ void checkpoint_close(Checkpoint *checkpoint) {
   *checkpoint = (Checkpoint){0};
 }
 
-/* Buffers that files hold and the model does not, and what a whole CLIP has beside its vision tower. */
-static const char *const not_needed[] = {"*rotary_emb.inv_freq", "*position_ids",       "*mm_projector.mean",
-                                         "*mm_projector.std",    "text_model.*",        "logit_scale",
-                                         "visual_projection.*",  "text_projection.*",   "*mm_projector.w_noise",
-                                         "*mm_projector.w_gate", "model.image_newline", NULL};
+/* Buffers that files hold and the model does not; what a whole CLIP has beside its vision tower; and the parameters of
+ * parts that a configuration may leave out (where it has them, they are not looked for here). */
+static const char *const not_needed[] = {"*rotary_emb.inv_freq",
+                                         "*position_ids",
+                                         "*mm_projector.mean",
+                                         "*mm_projector.std",
+                                         "model.image_newline",
+                                         "text_model.*",
+                                         "logit_scale",
+                                         "visual_projection.*",
+                                         "text_projection.*",
+                                         "*mm_projector.w_noise",
+                                         "*mm_projector.w_gate",
+                                         "*mm_projector.attn.*",
+                                         "*sampler.post_qformer.*",
+                                         "lm_head.weight",
+                                         NULL};
 
 static bool is_needed(const char *name) {
   for (size_t i = 0; not_needed[i]; i++)
@@ -61,18 +73,20 @@ static const char *shorter(const char *name) {
   return NULL;
 }
 
+/* In the last part that has it; it is used in all that do, since a later part replaces what an earlier one holds. */
 static const NamedTensor *look_for(Loading *loading, const char *name) {
-  for (size_t part = loading->checkpoint->count; part-- > 0;) {
+  const NamedTensor *last = NULL;
+  for (size_t part = 0; part < loading->checkpoint->count; part++) {
     const Weights *weights = &loading->checkpoint->part[part];
     const NamedTensor *found = weights_find(weights, name);
     if (!found && shorter(name))
       found = weights_find(weights, shorter(name));
     if (found) {
       loading->used[part][found - weights->tensors] = true;
-      return found;
+      last = found;
     }
   }
-  return NULL;
+  return last;
 }
 
 static bool shaped(const NamedTensor *found, const Entry *entry) {

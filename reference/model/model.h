@@ -191,8 +191,9 @@ typedef struct Cache {
   Tensor *keys, *values; /* a layer each: (capacity, kv_heads * head) */
 } Cache;
 
-/* decoder_fwd: x after all layers (not normed), from x (rows of all samples, H) at the given positions. With a cache:
- * one sample, whose rows follow those cached.  Source: Touvron et al. 2023, as HF's LlamaModel. */
+/* decoder_fwd: x after all layers (not normed), from x (rows of all samples, H) at the given positions. Outside
+ * training the result takes the input's place. With a cache: one sample, whose rows follow those cached.  Source:
+ * Touvron et al. 2023, as HF's LlamaModel. */
 Tensor decoder_fwd(Run *run, const Model *model, Tensor x, Tensor position, const Ragged *rows, Cache *cache,
                    DecoderTape *tape);
 

@@ -6,13 +6,20 @@
 
 #include "tensor.h"
 
+/* base^(-above / below): fraction, power and quotient are rounded to float, as in the code that checkpoints were made
+ * with: what is lost here counts as often as the position says. */
+static float inverse_power(double base, size_t above, size_t below) {
+  float exponent = (float)above / (float)below, power = (float)pow(base, exponent);
+  return 1.0f / power;
+}
+
 /* ---- sin-cos ---- */
 
 /* width / 2 numbers for one coordinate: all sines, then all cosines. */
-static void encode(double coordinate, size_t width, double *out) {
+static void encode(size_t coordinate, size_t width, double *out) {
   size_t count = width / 4;
   for (size_t i = 0; i < count; i++) {
-    double angle = coordinate / pow(10000.0, (double)i / (double)count);
+    float angle = (float)coordinate * inverse_power(10000.0, i, count);
     out[i] = sin(angle);
     out[count + i] = cos(angle);
   }
@@ -21,8 +28,8 @@ static void encode(double coordinate, size_t width, double *out) {
 void position_sincos(size_t side, size_t width, bool half, double *table) {
   for (size_t cell = 0; cell < side * side; cell++) {
     double *out = table + cell * width;
-    encode((double)(cell % side), width, out);
-    encode((double)(cell / side), width, out + width / 2);
+    encode(cell % side, width, out);
+    encode(cell / side, width, out + width / 2);
   }
   for (size_t i = 0; half && i < side * side * width; i++)
     table[i] = f16_to_float(f16_from_float((float)table[i]));
@@ -72,5 +79,5 @@ void position_resize(size_t from, size_t to, size_t width, const double *table, 
 
 void position_rotary(size_t head, double theta, double *frequency) {
   for (size_t i = 0; i < head / 2; i++)
-    frequency[i] = (float)(1.0 / pow(theta, 2.0 * (double)i / (double)head));
+    frequency[i] = inverse_power(theta, 2 * i, head);
 }

@@ -59,11 +59,12 @@ static int32_t place(Planner *p, int32_t id, int32_t label) {
   return (int32_t)p->row++;
 }
 
-static void place_picture(Planner *p, size_t kept, bool tiled) {
+/* The separator follows the global tokens even if there are no tiles, as in the released code. */
+static void place_picture(Planner *p, size_t kept) {
   size_t globals = config_global_tokens(p->config);
   for (size_t i = 0; i < globals; i++)
     p->sequence->global_row[p->globals++] = place(p, -1, IGNORE_LABEL);
-  if (p->config->switches.separator && globals > 0 && tiled)
+  if (p->config->switches.separator && globals > 0 && p->config->local != BRIDGE_NONE)
     place(p, p->config->separator_token, IGNORE_LABEL);
   for (size_t i = 0; i < kept; i++)
     p->sequence->local_row[p->locals++] = place(p, -1, IGNORE_LABEL);
@@ -74,7 +75,7 @@ static void place_sample(Planner *p, const Conversation *sample, size_t kept, si
   p->end = longest > 0 ? p->begin + longest : SIZE_MAX;
   for (size_t i = 0; i < sample->count; i++)
     if (sample->ids[i] == IMAGE_TOKEN)
-      place_picture(p, kept, sample->columns * sample->rows > 0 && p->config->local != BRIDGE_NONE);
+      place_picture(p, kept);
     else
       place(p, sample->ids[i], sample->labels ? sample->labels[i] : IGNORE_LABEL);
 }

@@ -23,9 +23,13 @@ static void count_views(const ModelConfig *config, const Batch *batch, SlimeTape
     }
 }
 
-/* CLIP's features of all views; or those that were kept. */
+/* CLIP's features of all views; or those that were kept. Without pictures the tape is to hold none of an earlier pass.
+ */
 static void see(Run *run, const Model *model, const Batch *batch, SlimeTape *t) {
-  t->features = batch->features.data ? batch->features : vision_fwd(run, model, batch->pictures, &t->vision);
+  t->features = batch->features;
+  t->vision.views = 0;
+  if (!batch->features.data && t->globals > 0)
+    t->features = vision_fwd(run, model, batch->pictures, &t->vision);
 }
 
 static Tensor global_features(const Model *model, const SlimeTape *t) {
@@ -90,7 +94,7 @@ static int32_t *route(Run *run, const Model *model, const Batch *batch, SlimeTap
   Router router = {.cosine = s->router_cosine,
                    .sum = s->router_sum,
                    .first_temperature = s->router_history == ROUTER_TWO_SOFTMAX ? 0.5 : 0.0,
-                   .temperature = 1.0};
+                   .temperature = s->router_temperature};
   Tensor text, kept_offsets = run_integers(run, batch->count + 1);
   Ragged texts = router_text(run, model, batch, &text);
   t->score = run_vector(run, locals.rows);
@@ -131,8 +135,7 @@ Tensor slime_input(Run *run, const Model *model, const Batch *batch, SlimeTape *
   Tensor global = TENSOR_NONE;
   int32_t *kept = run_host(run, batch->count + 1);
   count_views(c, batch, t);
-  if (t->globals > 0)
-    see(run, model, batch, t);
+  see(run, model, batch, t);
   if (t->globals > 0 && c->global != BRIDGE_NONE)
     global = bridge_fwd(run, model, c->global, &model->adapter.former, "global", global_features(model, t), t->globals,
                         &t->global);
