@@ -15,10 +15,11 @@
 #include "json.h"
 #include "options.h"
 #include "progress.h"
+#include "samples.h"
 #include "store.h"
 #include "synthetic.h"
 
-enum { MOST_REPEATS = 31, SQUARE = 1024, SHAPES = 5 };
+enum { MOST_REPEATS = SAMPLES_MOST, SQUARE = 1024, SHAPES = 5 };
 
 typedef struct BenchPlan {
   bool quick;
@@ -250,16 +251,8 @@ static Status time_all(Bench *b, int threads, size_t repeats, float *numbers) {
   return status_ok();
 }
 
-static int ascending(const void *left, const void *right) {
-  double a = *(const double *)left, b = *(const double *)right;
-  return (a > b) - (a < b);
-}
-
 static double median(const double *values, size_t count) {
-  double sorted[MOST_REPEATS];
-  memcpy(sorted, values, count * sizeof *values);
-  qsort(sorted, count, sizeof *sorted, ascending);
-  return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2.0;
+  return spread_of(values, count).median;
 }
 
 /* Median of the share of the SGEMM rate, each sample over the product timed just before it. */

@@ -53,7 +53,8 @@ static void print_report(const GenerationReport *r) {
   fprintf(stderr, "%s of activations, keys and values\n", memory_print(r->memory, memory));
 }
 
-static Status answer(const GeneratePlan *plan, const OpenModel *open, const Tokenizer *tokenizer) {
+static Status answer(const void *of, const OpenModel *open, const Tokenizer *tokenizer) {
+  const GeneratePlan *plan = of;
   Question question;
   GenerationReport report;
   Printing printing = {.stream = token_stream_start(tokenizer, false)};
@@ -110,18 +111,8 @@ Status command_model_generate(int argc, char **argv, Ranks ranks) {
                   "seesaw model generate --model vicuna --prompt 'Hello' --temperature 0.8 --top-p 0.95 --seed 3\n",
       .options = options,
   };
-  OpenModel open;
-  Tokenizer *tokenizer;
   bool done;
   (void)ranks;
   TRY(options_parse(&command, argc, argv, NULL, 0, NULL, &done));
-  if (done)
-    return status_ok();
-  TRY(open_model(&open, &plan.model, DTYPE_F32));
-  Status status = tokenizer_open(&tokenizer, plan.model.folder, NULL);
-  if (status.code == STATUS_OK)
-    status = answer(&plan, &open, tokenizer);
-  tokenizer_close(tokenizer);
-  close_model(&open);
-  return status;
+  return done ? status_ok() : with_model(&plan.model, answer, &plan);
 }

@@ -47,6 +47,20 @@ void close_model(OpenModel *open) {
   *open = (OpenModel){0};
 }
 
+Status with_model(const ModelPlan *model,
+                  Status (*use)(const void *plan, const OpenModel *open, const Tokenizer *tokenizer),
+                  const void *plan) {
+  OpenModel open;
+  Tokenizer *tokenizer;
+  TRY(open_model(&open, model, DTYPE_F32));
+  Status status = tokenizer_open(&tokenizer, model->folder, NULL);
+  if (status.code == STATUS_OK)
+    status = use(plan, &open, tokenizer);
+  tokenizer_close(tokenizer);
+  close_model(&open);
+  return status;
+}
+
 /* ---- pictures ---- */
 
 /* Views as CLIP takes them, (count, 3, S, S), in the backend's memory. */

@@ -35,6 +35,10 @@ typedef struct OpenModel {
 Status open_model(OpenModel *open, const ModelPlan *plan, Dtype real);
 void close_model(OpenModel *open);
 
+/* with_model: open the checkpoint and its tokenizer, call `use` with them and `plan`, close both. */
+Status with_model(const ModelPlan *model,
+                  Status (*use)(const void *plan, const OpenModel *open, const Tokenizer *tokenizer), const void *plan);
+
 /* A question about a picture, or about none. */
 typedef struct Question {
   Conversation conversation;

@@ -63,7 +63,8 @@ static Status no_token(void *context, int32_t id) {
   return status_ok();
 }
 
-static Status run(const RunPlan *plan, const OpenModel *open, const Tokenizer *tokenizer) {
+static Status run(const void *of, const OpenModel *open, const Tokenizer *tokenizer) {
+  const RunPlan *plan = of;
   Question question;
   Dump dump = {.ops = &open->ops};
   Generation generation = {
@@ -101,18 +102,8 @@ Status command_model_run(int argc, char **argv, Ranks ranks) {
       .examples = "seesaw model run --model tiny --image photo.jpg --prompt 'What is this?' --dump out.safetensors\n",
       .options = options,
   };
-  OpenModel open;
-  Tokenizer *tokenizer;
   bool done;
   (void)ranks;
   TRY(options_parse(&command, argc, argv, NULL, 0, NULL, &done));
-  if (done)
-    return status_ok();
-  TRY(open_model(&open, &plan.model, DTYPE_F32));
-  Status status = tokenizer_open(&tokenizer, plan.model.folder, NULL);
-  if (status.code == STATUS_OK)
-    status = run(&plan, &open, tokenizer);
-  tokenizer_close(tokenizer);
-  close_model(&open);
-  return status;
+  return done ? status_ok() : with_model(&plan.model, run, &plan);
 }

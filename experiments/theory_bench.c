@@ -14,6 +14,7 @@
 #include "lanes.h"
 #include "options.h"
 #include "progress.h"
+#include "samples.h"
 
 enum { MOST_REPEATS = 15, MOST_ITEMS = 64, SIZES = 3, LARGEST = 10000000, BURST = 256 };
 
@@ -227,22 +228,6 @@ static double numpy_rate(void) {
 }
 
 /* ---- numbers out of samples ---- */
-
-typedef struct Spread {
-  double median, low, high;
-} Spread;
-
-static int ascending(const void *left, const void *right) {
-  double a = *(const double *)left, b = *(const double *)right;
-  return (a > b) - (a < b);
-}
-
-static Spread spread_of(const double *samples, size_t count) {
-  double sorted[MOST_REPEATS];
-  memcpy(sorted, samples, count * sizeof *samples);
-  qsort(sorted, count, sizeof *sorted, ascending);
-  return (Spread){(sorted[(count - 1) / 2] + sorted[count / 2]) / 2, sorted[0], sorted[count - 1]};
-}
 
 static const Item *find(const Bench *bench, Kind kind, LanesIsa isa, int threads) {
   for (size_t i = 0; i < bench->count; i++)
