@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "dynamics.h"
+#include "json.h"
 #include "npy.h"
 #include "program.h"
 #include "runs.h"
@@ -808,4 +809,19 @@ Test(commands, refuse_what_is_out_of_range) {
       {2, "bifurcation --alpha 1e9", "--alpha must lie between -100 and 100"},
   };
   EXPECT_REFUSALS("theory", refusals);
+}
+
+/* Its numbers are the machine's; that they are there, and what they are called, is ours. */
+Test(commands, the_bench_writes_its_numbers, .timeout = 200) {
+  static const char *const keys[] = {"steps_per_second_per_core", "full_step_fraction_of_copy",
+                                     "copy_bytes_per_second"};
+  Run run = program_run("theory bench --quick --json bench.json");
+  cr_assert_eq(run.exit, 0, "%s", run.err);
+  program_free(&run);
+  cJSON *json;
+  Status status = json_read(scratch_path("bench.json"), &json);
+  cr_assert_eq(status.code, STATUS_OK, "%s", status.message);
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    cr_expect_gt(cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, keys[i])), 0.0, "%s", keys[i]);
+  cJSON_Delete(json);
 }
