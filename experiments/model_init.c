@@ -95,7 +95,7 @@ static Status write_tokenizer(const char *folder) {
 
 typedef struct InitPlan {
   const char *config, *switches, *dtype, *out;
-  int64_t seed;
+  int64_t seed, lora_rank;
   double spread;
 } InitPlan;
 
@@ -109,6 +109,8 @@ static Status read_plan(const InitPlan *plan, ModelConfig *config) {
     return status_error(STATUS_INPUT, "the vocabulary has %zu tokens; its tokenizer of bytes needs %d",
                         config->decoder.vocabulary, BYTES + SPECIALS);
   config->separator_token = ',';
+  config->lora_rank = plan->lora_rank > 0 ? (size_t)plan->lora_rank : config->lora_rank;
+  config->lora_alpha = plan->lora_rank > 0 ? 2.0 * (double)plan->lora_rank : config->lora_alpha;
   return config_check(config);
 }
 
@@ -140,6 +142,8 @@ Status command_model_init(int argc, char **argv, Ranks ranks) {
        .choices = "released,paper"},
       {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "type of the weights", .choices = "f32,bf16,f16"},
       {"spread", OPTION_REAL, &plan.spread, "S", "standard deviation of random weights", 0.0, 10.0},
+      {"lora-rank", OPTION_INTEGER, &plan.lora_rank, "R",
+       "low-rank updates of the decoder's matrices, with alpha 2R; 0: none", 0, 65536},
       {"seed", OPTION_INTEGER, &plan.seed, "N", "seed of the weights", 0, 9e15},
       {"out", OPTION_TEXT, &plan.out, "DIR", "folder of the checkpoint; made if it is not there"},
       {NULL},

@@ -187,6 +187,33 @@ Test(gradients, of_the_treatments) {
   check_gradients(&config, "tied, two softmaxes");
 }
 
+/* B starts at zero: there the update changes nothing, and A has no gradient; so B is moved away first. */
+static void fill_b(void *context, const Entry *entry) {
+  (void)context;
+  Tensor w = entry->parameter->w;
+  if (strstr(entry->name, "lora_B"))
+    fill_normal(w.data, tensor_count(w), 0.1, tensor_count(w));
+}
+
+Test(gradients, of_low_rank_updates) {
+  ModelConfig config = tiny();
+  World w;
+  begin_world(&w, &config, DTYPE_F64, 1, 0);
+  double without = forward(&w, false);
+  end_world(&w);
+  config.lora_rank = 3;
+  config.lora_alpha = 4.5;
+  begin_world(&w, &config, DTYPE_F64, 1, 1 << GROUP_LORA);
+  cr_expect_eq(forward(&w, false), without, "a new update changes nothing");
+  model_walk(&w.model, fill_b, NULL);
+  cr_expect_neq(forward(&w, false), without);
+  GradientCheck check = {.probes = 3, .seed = 9};
+  assert_ok(gradients_check(&w.store, &w.batch, &check));
+  cr_expect_eq(check.checked, 2 * 7 * 2 * 3);
+  cr_expect(check.worst <= 1e-7, "relative error %g at %s", check.worst, check.at);
+  end_world(&w);
+}
+
 /* The checker is checked: with an operation whose backward is a little wrong, does nothing, or gives NaN. */
 static const OpsTable *right_table;
 

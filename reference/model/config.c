@@ -83,10 +83,11 @@ Status config_preset(const char *name, ModelConfig *config) {
       snprintf(config->name, sizeof config->name, "%s", name);
       return status_ok();
     }
-  return status_error(STATUS_USAGE,
-                      "there is no model preset '%s', and no such file; there are tiny, llama3-8b, vicuna-7b, vicuna-13b and "
-                      "llama3-70b",
-                      name);
+  return status_error(
+      STATUS_USAGE,
+      "there is no model preset '%s', and no such file; there are tiny, llama3-8b, vicuna-7b, vicuna-13b and "
+      "llama3-70b",
+      name);
 }
 
 /* ---- derived sizes ---- */
@@ -158,7 +159,26 @@ static Status check_bridge(const ModelConfig *c) {
   return status_ok();
 }
 
+/* So large that products of sizes would wrap: no model is. */
+static Status check_large(const ModelConfig *config) {
+  enum { LARGEST = 1 << 24, LARGEST_PICTURE = 1 << 16, MOST_LAYERS = 1 << 16 };
+  const VisionConfig *v = &config->vision;
+  const DecoderConfig *d = &config->decoder;
+  const size_t sizes[] = {v->width,         v->mlp,   v->heads,    d->vocabulary,          d->width,
+                          d->mlp,           d->heads, d->kv_heads, config->global_queries, config->local_queries,
+                          config->lora_rank};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    if (sizes[i] > LARGEST)
+      return status_error(STATUS_INPUT, "one of the model's sizes is %zu; %d is the most", sizes[i], LARGEST);
+  if (v->picture > LARGEST_PICTURE || v->layers > MOST_LAYERS || d->layers > MOST_LAYERS)
+    return status_error(STATUS_INPUT,
+                        "%zu pixels across a view, %zu and %zu layers: %d pixels and %d layers are the most",
+                        v->picture, v->layers, d->layers, LARGEST_PICTURE, MOST_LAYERS);
+  return status_ok();
+}
+
 Status config_check(const ModelConfig *config) {
+  TRY(check_large(config));
   TRY(check_vision(&config->vision));
   TRY(check_decoder(&config->decoder));
   TRY(check_bridge(config));

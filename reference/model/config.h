@@ -91,10 +91,11 @@ Status config_check(const ModelConfig *config);
 
 /* config_read: from HF's config.json of a SliME, or LLaVA-style, checkpoint: a file, or a folder with one: the fields
  * of LlamaConfig, with its defaults, and those that released code adds. The vision tower is CLIP-L's and the switches
- * are the released ones unless the object "seesaw" says otherwise. config_write: FOLDER/config.json; LoRA is not part
- * of it. config_open: a preset's name, or what config_read takes. Errors: STATUS_INPUT naming the file and the field;
- * STATUS_OUTPUT; STATUS_USAGE for a name that is neither. */
+ * are the released ones unless the object "seesaw" says otherwise. config_parse: the same from memory; `name` is for
+ * messages. config_write: FOLDER/config.json. config_open: a preset's name, or what config_read takes. Errors:
+ * STATUS_INPUT naming the file and the field; STATUS_OUTPUT; STATUS_USAGE for a name that is neither. */
 Status config_read(const char *path, ModelConfig *config);
+Status config_parse(const char *name, const unsigned char *bytes, size_t size, ModelConfig *config);
 Status config_write(const char *folder, const ModelConfig *config);
 Status config_open(const char *name, ModelConfig *config);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "fields.h"
 #include "files.h"
 #include "json.h"
 
@@ -118,6 +119,8 @@ static void write_fields(cJSON *object, const Field *fields) {
   ((const Field[]){{"global_queries", FIELD_SIZE, &(c)->global_queries},                                               \
                    {"local_queries", FIELD_SIZE, &(c)->local_queries},                                                 \
                    {"former_head", FIELD_SIZE, &(c)->former_head},                                                     \
+                   {"lora_rank", FIELD_SIZE, &(c)->lora_rank},                                                         \
+                   {"lora_alpha", FIELD_REAL, &(c)->lora_alpha},                                                       \
                    {"separator_token", FIELD_TOKEN, &(c)->separator_token},                                            \
                    {NULL, FIELD_SIZE, NULL}})
 
@@ -285,17 +288,27 @@ static bool ends_with(const char *text, const char *end) {
   return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-Status config_read(const char *path, ModelConfig *config) {
+Status config_parse(const char *name, const unsigned char *bytes, size_t size, ModelConfig *config) {
   cJSON *json = NULL;
+  TRY(fields_parse(name, bytes, size, 1, &json));
+  Status status = read_config(name, json, config);
+  if (status.code == STATUS_OK)
+    snprintf(config->name, sizeof config->name, "%.60s", name);
+  cJSON_Delete(json);
+  return status;
+}
+
+Status config_read(const char *path, ModelConfig *config) {
+  enum { LARGEST_CONFIG = 1 << 22 };
+  unsigned char *bytes = NULL;
+  size_t size;
   char *file = ends_with(path, ".json") ? strdup(path) : path_join(path, "config.json");
   if (!file)
     return status_error(STATUS_MEMORY, "not enough memory to read %s", path);
-  Status status = json_read(file, &json);
+  Status status = file_read(file, LARGEST_CONFIG, &bytes, &size);
   if (status.code == STATUS_OK)
-    status = read_config(file, json, config);
-  if (status.code == STATUS_OK)
-    snprintf(config->name, sizeof config->name, "%.60s", path);
-  cJSON_Delete(json);
+    status = config_parse(file, bytes, size, config);
+  free(bytes);
   free(file);
   return status;
 }

@@ -73,14 +73,22 @@ static const char *shorter(const char *name) {
   return NULL;
 }
 
+/* A name in one part, as it is, without its prefix, or as PEFT writes that of a LoRA adapter. */
+static const NamedTensor *look_in(const Weights *weights, const char *name) {
+  char adapter[256];
+  const NamedTensor *found = weights_find(weights, name);
+  if (!found && shorter(name))
+    found = weights_find(weights, shorter(name));
+  snprintf(adapter, sizeof adapter, "base_model.model.%s", name);
+  return found ? found : weights_find(weights, adapter);
+}
+
 /* In the last part that has it; it is used in all that do, since a later part replaces what an earlier one holds. */
 static const NamedTensor *look_for(Loading *loading, const char *name) {
   const NamedTensor *last = NULL;
   for (size_t part = 0; part < loading->checkpoint->count; part++) {
     const Weights *weights = &loading->checkpoint->part[part];
-    const NamedTensor *found = weights_find(weights, name);
-    if (!found && shorter(name))
-      found = weights_find(weights, shorter(name));
+    const NamedTensor *found = look_in(weights, name);
     if (found) {
       loading->used[part][found - weights->tensors] = true;
       last = found;

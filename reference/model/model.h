@@ -19,6 +19,7 @@ typedef enum {
   GROUP_FORMER,      /* the adapter's query former */
   GROUP_COMPRESSION, /* the query former of the local tiles */
   GROUP_DECODER,     /* the language model */
+  GROUP_LORA,        /* low-rank updates of its matrices */
   GROUP_COUNT
 } Group;
 
@@ -29,8 +30,11 @@ typedef struct Parameter {
   Tensor w, d;
 } Parameter;
 
+/* y = x w' + b, and with a low-rank update y += scale (x A') B'.  Source of LoRA: Hu et al. 2021. */
 typedef struct Linear {
-  Parameter w, b; /* (out, in); (out), or absent */
+  Parameter w, b;           /* (out, in); (out), or absent */
+  Parameter lora_a, lora_b; /* (r, in), (out, r), or absent */
+  double lora_scale;        /* alpha / r */
 } Linear;
 
 typedef struct Norm {

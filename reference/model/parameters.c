@@ -6,7 +6,7 @@
 #include "model.h"
 
 const char *group_name(Group group) {
-  static const char *const names[GROUP_COUNT] = {"vision", "gate", "mlp", "former", "compression", "decoder"};
+  static const char *const names[GROUP_COUNT] = {"vision", "gate", "mlp", "former", "compression", "decoder", "lora"};
   return names[group];
 }
 
@@ -155,6 +155,32 @@ static void walk_adapter(Walk *walk, const ModelConfig *config, Model *model) {
   walk_linear(walk, &adapter->fc2, h, h, true, "model.mm_projector.projection.2");
 }
 
+/* A decoder's matrices, each with its low-rank update if the configuration has them. B starts at zero, so a new update
+ * changes nothing. */
+static void walk_lora(const Walk *walk, const ModelConfig *config, Linear *linear, size_t out, size_t in,
+                      const char *name) {
+  Walk lora = *walk;
+  lora.group = GROUP_LORA;
+  if (config->lora_rank == 0)
+    return;
+  linear->lora_scale = config->lora_alpha / (double)config->lora_rank;
+  visit(&lora, &linear->lora_a, 0.02, matrix(config->lora_rank, in), "%s.lora_A.weight", name);
+  visit(&lora, &linear->lora_b, 0.0, matrix(out, config->lora_rank), "%s.lora_B.weight", name);
+}
+
+static void walk_lora_layer(const Walk *walk, const ModelConfig *config, DecoderLayer *layer, const char *prefix) {
+  const DecoderConfig *c = &config->decoder;
+  size_t inner = c->heads * c->head, keys = c->kv_heads * c->head;
+  char name[192];
+  walk_lora(walk, config, &layer->q, inner, c->width, NAME("%s.self_attn.q_proj", prefix));
+  walk_lora(walk, config, &layer->k, keys, c->width, NAME("%s.self_attn.k_proj", prefix));
+  walk_lora(walk, config, &layer->v, keys, c->width, NAME("%s.self_attn.v_proj", prefix));
+  walk_lora(walk, config, &layer->o, c->width, inner, NAME("%s.self_attn.o_proj", prefix));
+  walk_lora(walk, config, &layer->gate, c->mlp, c->width, NAME("%s.mlp.gate_proj", prefix));
+  walk_lora(walk, config, &layer->up, c->mlp, c->width, NAME("%s.mlp.up_proj", prefix));
+  walk_lora(walk, config, &layer->down, c->width, c->mlp, NAME("%s.mlp.down_proj", prefix));
+}
+
 static void walk_decoder_layer(const Walk *walk, const DecoderConfig *c, DecoderLayer *layer, const char *prefix) {
   char name[192];
   size_t inner = c->heads * c->head, keys = c->kv_heads * c->head;
@@ -169,7 +195,8 @@ static void walk_decoder_layer(const Walk *walk, const DecoderConfig *c, Decoder
   walk_linear(walk, &layer->down, c->width, c->mlp, false, NAME("%s.mlp.down_proj", prefix));
 }
 
-static void walk_decoder(Walk *walk, const DecoderConfig *c, Decoder *decoder) {
+static void walk_decoder(Walk *walk, const ModelConfig *config, Decoder *decoder) {
+  const DecoderConfig *c = &config->decoder;
   char name[160];
   walk->group = GROUP_DECODER;
   visit(walk, &decoder->embedding, 0.02, matrix(c->vocabulary, c->width), "model.embed_tokens.weight");
@@ -178,6 +205,8 @@ static void walk_decoder(Walk *walk, const DecoderConfig *c, Decoder *decoder) {
   walk_norm(walk, &decoder->norm, c->width, false, "model.norm");
   if (!c->tied)
     visit(walk, &decoder->head, 0.02, matrix(c->vocabulary, c->width), "lm_head.weight");
+  for (size_t i = 0; i < c->layers; i++)
+    walk_lora_layer(walk, config, &decoder->layers[i], NAME("model.layers.%zu", i));
 }
 
 void model_walk(Model *model, Visit *visit_one, void *context) {
@@ -185,5 +214,5 @@ void model_walk(Model *model, Visit *visit_one, void *context) {
   const ModelConfig *config = &model->config;
   walk_vision(&walk, config, &model->vision);
   walk_adapter(&walk, config, model);
-  walk_decoder(&walk, &config->decoder, &model->decoder);
+  walk_decoder(&walk, config, &model->decoder);
 }

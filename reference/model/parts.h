@@ -4,15 +4,10 @@
 
 #include "model.h"
 
-/* linear: y = x w' + b, or y += . linear_back: dx += dy w (unless dx is absent), and the parameters' gradients. */
-static inline void linear(Run *run, const Linear *l, Tensor y, Tensor x, Write write) {
-  linear_fwd(run->ops, y, x, l->w.w, l->b.w, write);
-}
-
-static inline void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x) {
-  linear_bwd_input(run->ops, dx, dy, l->w.w);
-  linear_bwd_weight(run->ops, l->w.d, l->b.d, dy, x);
-}
+/* linear: y = x w' + b, or y += ; with the low-rank update, if there is one. linear_back: dx += dy w (unless dx is
+ * absent), and the parameters' gradients. */
+void linear(Run *run, const Linear *l, Tensor y, Tensor x, Write write);
+void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x);
 
 /* linears: several linear maps of the same x into neighbouring columns of y; one product where their weights lie one
  * below the other in memory, as those of the model's own memory do. */
