@@ -284,7 +284,9 @@ static void compare_choice(World *w, double loss) {
   cr_expect_eq(w->tape.kept_count, kept.size[0], "%zu were kept, not %zu", w->tape.kept_count, kept.size[0]);
   for (size_t i = 0; i < kept.size[0] && i < w->tape.kept_count; i++)
     cr_expect_eq(tensor_get(w->tape.kept, i), tensor_get(kept, i), "local token %zu", i);
-  compare(w, "loss", tensor_1(&loss, DTYPE_F64, 1), find(&w->expected, "mean"));
+  float narrow = (float)loss;
+  bool wide = w->ops.real == DTYPE_F64;
+  compare(w, "loss", tensor_1(wide ? (void *)&loss : &narrow, w->ops.real, 1), find(&w->expected, "mean"));
 }
 
 /* A gradient in the file's order. The gradient of a key's bias is zero but for rounding, since it adds the same to all
@@ -444,7 +446,7 @@ Test(full, a_picture_through_clip_l_and_a_layer_of_llama_3) {
   compare_choice(&w, loss);
   expect_same(&w, 36, "full size, forward");
   backward(&w);
-  expect_same(&w, 35, "full size, gradients");
+  expect_same(&w, 33, "full size, gradients");
   end_world(&w);
 }
 
