@@ -166,6 +166,14 @@ Test(config, missing_fields_are_hf_s_defaults) {
   cr_expect_eq(config.separator_token, 11);
 }
 
+/* transformers 5 writes the positions' base in an object of its own. */
+Test(config, the_base_of_positions_may_stand_in_rope_parameters) {
+  ModelConfig config;
+  assert_ok(read_text(
+      "{\"hidden_size\": 4096, \"rope_parameters\": {\"rope_theta\": 500000.0, \"rope_type\": \"default\"}}", &config));
+  cr_expect_eq(config.decoder.theta, 500000.0);
+}
+
 static ModelConfig read_slime(const char *more) {
   char text[1024];
   ModelConfig config;
@@ -233,6 +241,7 @@ Test(config, fields_of_the_wrong_kind) {
 Test(config, what_the_model_cannot_do) {
   static const char *const fields[][2] = {
       {"\"rope_scaling\": {\"rope_type\": \"llama3\"}", "the field rope_scaling should be null"},
+      {"\"rope_parameters\": {\"rope_type\": \"yarn\"}", "the field rope_type should be default"},
       {"\"attention_bias\": true", "the field attention_bias should be false"},
       {"\"mlp_bias\": true", "the field mlp_bias should be false"},
       {"\"hidden_act\": \"gelu\"", "the field hidden_act should be silu"},

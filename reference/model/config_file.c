@@ -261,6 +261,10 @@ static Status read_decoder(const char *path, const cJSON *json, DecoderConfig *c
       .vocabulary = 32000, .width = 4096, .mlp = 11008, .layers = 32, .heads = 32, .theta = 10000.0, .epsilon = 1e-6};
   TRY(read_fields(path, json, DECODER_FIELDS(c)));
   TRY(check_plain(path, json));
+  const cJSON *rope = cJSON_GetObjectItemCaseSensitive(json, "rope_parameters"); /* since transformers 5 */
+  TRY(read_fields(path, rope, (const Field[]){{"rope_theta", FIELD_REAL, &c->theta}, {NULL, FIELD_SIZE, NULL}}));
+  if (!text_is(rope, "rope_type", "default", true))
+    return field_error(path, "rope_type", "default: scaled positions are not supported");
   const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling");
   if (scaling && !cJSON_IsNull(scaling))
     return field_error(path, "rope_scaling", "null: scaled positions are not supported");
