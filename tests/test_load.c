@@ -198,6 +198,65 @@ Test(parts, that_replace_what_others_hold) {
   end(&w);
 }
 
+/* ---- other names ---- */
+
+static bool not_projection(const char *name) {
+  return !strstr(name, "mm_projector.projection.");
+}
+
+/* The fixture's MLP under the names of LLaVA-1.5, and low-rank updates under PEFT's. */
+typedef struct Renaming {
+  const TensorFile *file;
+  NamedTensor tensors[64];
+  char names[64][160];
+  float *updates[64];
+  size_t count;
+} Renaming;
+
+static void rename_entry(void *context, const Entry *entry) {
+  Renaming *r = context;
+  char *name = r->names[r->count];
+  if (entry->group == GROUP_MLP) {
+    const char *part = strstr(entry->name, "projection.") + strlen("projection.");
+    snprintf(name, sizeof r->names[0], "model.mm_projector.%s", part);
+    r->tensors[r->count] = named_tensor(name, tensor_file_find(r->file, entry->name)->tensor);
+    r->count++;
+  } else if (entry->group == GROUP_LORA) {
+    size_t count = entry->size[0] * entry->size[1];
+    float *update = r->updates[r->count] = malloc(count * sizeof *update);
+    for (size_t i = 0; i < count; i++)
+      update[i] = (float)r->count + (float)i / 1024;
+    snprintf(name, sizeof r->names[0], "base_model.model.%s", entry->name);
+    r->tensors[r->count] = named_tensor(name, tensor_2(update, DTYPE_F32, entry->size[0], entry->size[1]));
+    r->count++;
+  }
+}
+
+Test(parts, under_the_names_of_llava_and_peft) {
+  World w = {0};
+  TensorFile file;
+  Renaming renaming = {.file = &file};
+  ModelConfig config = slime_config();
+  config.lora_rank = 2;
+  config.lora_alpha = 4;
+  assert_ok(safetensors_open(&file, fixture("slime/model.safetensors")));
+  assert_ok(model_alloc(&w.model, &config));
+  model_walk(&w.model, rename_entry, &renaming);
+  model_free(&w.model);
+  cr_assert_eq(renaming.count, 4 + 2 * 7 * 2);
+  add(&w, write_part("renamed.safetensors", not_projection, renaming.tensors, renaming.count));
+  assert_ok(load(&w, DTYPE_F32, &config, 0));
+  Tensor bias = w.model.adapter.fc2.b.w,
+         right = tensor_file_find(&file, "model.mm_projector.projection.2.bias")->tensor;
+  cr_expect_eq(tensor_get(bias, 3), tensor_get(right, 3));
+  cr_expect_eq(tensor_get(w.model.decoder.layers[0].q.lora_a.w, 1), 4.0 + 1.0 / 1024, "the first after the MLP's four");
+  cr_expect_eq(w.model.decoder.layers[1].down.lora_scale, 2.0);
+  end(&w);
+  tensor_file_close(&file);
+  for (size_t i = 0; i < renaming.count; i++)
+    free(renaming.updates[i]);
+}
+
 /* Parts of the model that the configuration leaves out may stand in the files. */
 Test(parts, that_are_left_out) {
   World w = {0};

@@ -73,14 +73,22 @@ static const char *shorter(const char *name) {
   return NULL;
 }
 
-/* A name in one part, as it is, without its prefix, or as PEFT writes that of a LoRA adapter. */
+/* A name in one part, as it is, without its prefix, as PEFT writes that of a LoRA adapter, or as LLaVA-1.5 that of its
+ * MLP. */
 static const NamedTensor *look_in(const Weights *weights, const char *name) {
-  char adapter[256];
+  static const char *const slime = "model.mm_projector.projection.", *const llava = "model.mm_projector.";
+  char other[256];
   const NamedTensor *found = weights_find(weights, name);
   if (!found && shorter(name))
     found = weights_find(weights, shorter(name));
-  snprintf(adapter, sizeof adapter, "base_model.model.%s", name);
-  return found ? found : weights_find(weights, adapter);
+  snprintf(other, sizeof other, "base_model.model.%s", name);
+  if (!found)
+    found = weights_find(weights, other);
+  if (!found && strncmp(name, slime, strlen(slime)) == 0) {
+    snprintf(other, sizeof other, "%s%s", llava, name + strlen(slime));
+    found = weights_find(weights, other);
+  }
+  return found;
 }
 
 /* In the last part that has it; it is used in all that do, since a later part replaces what an earlier one holds. */
