@@ -44,6 +44,27 @@ Test(rope, turns_pairs_and_back) {
     everywhere(turned, &cases[i]);
 }
 
+/* Rows of many samples share a table of positions: the same bytes as each row alone. */
+static void shared(Trial *t, const void *sizes) {
+  enum { ROWS = 40, LONGEST = 9, WIDE = 2 * 2 * 3 };
+  (void)sizes;
+  int32_t at[ROWS];
+  for (int n = 0; n < ROWS; n++)
+    at[n] = n % LONGEST;
+  Tensor x = trial_view(t, ROWS, WIDE, 0.5, 1.0), y = trial_view(t, ROWS, WIDE, 0.0, 0.0), f = frequencies(t, 3);
+  FOR_EACH(x, i, j)
+  tensor_put(y, i, j, tensor_at(x, i, j));
+  rope(&t->ops, x, trial_indices(t, ROWS, at), f, true);
+  for (size_t n = 0; n < ROWS; n++)
+    rope(&t->ops, tensor_rows(y, n, 1), trial_indices(t, 1, &at[n]), f, true);
+  FOR_EACH(x, i, j)
+  cr_assert_eq(tensor_at(x, i, j), tensor_at(y, i, j), "row %zu, column %zu", i, j);
+}
+
+Test(rope, of_many_samples_is_that_of_each_row) {
+  everywhere(shared, NULL);
+}
+
 /* q'k depends on the difference of positions alone. */
 static void relative_positions(Trial *t, const void *sizes) {
   static const int32_t near[] = {5, 2}, far[] = {1005, 1002};
