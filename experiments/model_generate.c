@@ -19,6 +19,7 @@ typedef struct GeneratePlan {
 typedef struct Printing {
   TokenStream stream;
   Text text;
+  bool report;
 } Printing;
 
 static Status print_text(Printing *printing) {
@@ -43,27 +44,36 @@ static Status print_token(void *context, int32_t id) {
   return print_text(printing);
 }
 
+/* Before it is allocated: with --report, or if it is much. */
+static void print_memory(void *context, size_t bytes) {
+  static const size_t much = (size_t)256 << 20;
+  const Printing *printing = context;
+  char needed[32], there[32];
+  if (printing->report || bytes > much)
+    fprintf(stderr, "%s of activations, keys and values are needed; %s are available\n", memory_print(bytes, needed),
+            memory_print(memory_available(), there));
+}
+
 static void print_report(const GenerationReport *r) {
-  char memory[32];
   double each = r->tokens > 1 ? r->token_seconds / (double)(r->tokens - 1) : 0.0;
   fprintf(stderr, "%zu rows of prompt in %.2f s; %zu tokens%s", r->prompt, r->prompt_seconds, r->tokens,
           r->tokens > 1 ? "" : "\n");
   if (r->tokens > 1)
     fprintf(stderr, " at %.3g a second\n", 1.0 / each);
-  fprintf(stderr, "%s of activations, keys and values\n", memory_print(r->memory, memory));
 }
 
 static Status answer(const void *of, const OpenModel *open, const Tokenizer *tokenizer) {
   const GeneratePlan *plan = of;
   Question question;
   GenerationReport report;
-  Printing printing = {.stream = token_stream_start(tokenizer, false)};
+  Printing printing = {.stream = token_stream_start(tokenizer, false), .report = plan->report};
   Generation generation = {.most = (size_t)plan->most,
                            .temperature = plan->temperature,
                            .top_p = plan->top_p,
                            .seed = (uint64_t)plan->seed,
                            .stop = {tokenizer_eos(tokenizer), tokenizer_find(tokenizer, "<|eot_id|>"),
                                     tokenizer_find(tokenizer, "<|end_of_text|>"), -1},
+                           .announce = print_memory,
                            .emit = print_token,
                            .context = &printing};
   TRY(ask(&question, open, tokenizer, plan->template, plan->image, plan->prompt));

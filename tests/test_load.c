@@ -298,7 +298,7 @@ Test(parts, that_do_not_fit_are_named) {
   EXPECT_NOT_LOADED(write_part("more.safetensors", of_all, &unknown, 1), "0 tensors are missing, 1 unexpected",
                     "unexpected model.sampler.selector.query");
   EXPECT_NOT_LOADED(write_part("shape.safetensors", not_norm, &turned, 1), "2 tensors are missing", "1 misshapen",
-                    "misshapen model.norm.weight");
+                    "misshapen model.norm.weight, which is F32 (");
 }
 
 Test(parts, that_are_not_there) {

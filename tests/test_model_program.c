@@ -37,6 +37,17 @@ Test(model, answers_about_a_real_picture) {
   program_free(&again);
 }
 
+Test(model, says_what_memory_it_needs_before_it_takes_it) {
+  make_tiny("");
+  Run run = program_run("model generate --model tiny --prompt Hi --max-new 3 --report");
+  cr_expect_eq(run.exit, 0);
+  cr_expect_not_null(strstr(run.err, "of activations, keys and values are needed; "), "%s", run.err);
+  program_free(&run);
+  run = program_run("model generate --model tiny --prompt Hi --max-new 3");
+  cr_expect_str_eq(run.err, "", "little is not worth a line");
+  program_free(&run);
+}
+
 Test(model, draws_by_its_seed) {
   make_tiny("--spread 0.2");
   char *answers[3];

@@ -141,6 +141,8 @@ static Status prepare(Session *s, GenerationReport *report) {
   size_t activations = measure(s, &rows), capacity = rows + s->generation->most;
   size_t cache = 2 * layers * cache_piece(s, capacity);
   report->memory = activations + cache;
+  if (s->generation->announce)
+    s->generation->announce(s->generation->context, report->memory);
   TRY(run_alloc(&s->run, s->ops, activations));
   TRY(ops_alloc(s->ops, cache, &s->cached));
   carve_cache(s, capacity, s->cached);

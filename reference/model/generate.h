@@ -12,6 +12,8 @@ typedef struct Generation {
   double top_p;        /* draw from the likeliest tokens whose shares sum to this; 1: from all */
   uint64_t seed;       /* of the draws */
   int32_t stop[STOPS]; /* ends the answer, and is not part of it; -1: unused */
+  /* Told the bytes of activations, keys and values before they are asked for; NULL: nobody is. */
+  void (*announce)(void *context, size_t bytes);
   /* Called with each new token; an error ends the answer. */
   Status (*emit)(void *context, int32_t id);
   void *context;

@@ -59,7 +59,7 @@ typedef struct Loading {
   bool *used[LOAD_PARTS]; /* each part's tensors */
   unsigned keep;
   size_t missing, misshapen, unexpected;
-  char names[256];     /* the first few that are wrong */
+  char names[400];     /* the first few that are wrong */
   unsigned char *base; /* of the store's own memory; NULL while it is measured */
   size_t bytes;
 } Loading;
@@ -118,6 +118,13 @@ static void complain(Loading *loading, size_t *count, const char *what, const ch
     snprintf(loading->names + used, sizeof loading->names - used, "; %s %s", what, name);
 }
 
+static void complain_of_shape(Loading *loading, const NamedTensor *found, const Entry *entry) {
+  char is[NAME_ROOM], should[64], text[2 * NAME_ROOM + 192];
+  snprintf(text, sizeof text, "%s, which is %s and should be %s", entry->name, named_print(found, is),
+           tensor_print(tensor_make(NULL, found->tensor.dtype, entry->rank, entry->size), should));
+  complain(loading, &loading->misshapen, "misshapen", text);
+}
+
 /* Matrices that are converted as they are used can stay where they are. */
 static bool stays(const Loading *loading, const Entry *entry, Tensor found) {
   const OpsTable *table = loading->store->ops->table;
@@ -132,7 +139,7 @@ static void check(void *context, const Entry *entry) {
   if (!found)
     complain(loading, &loading->missing, "missing", entry->name);
   else if (!shaped(found, entry))
-    complain(loading, &loading->misshapen, "misshapen", entry->name);
+    complain_of_shape(loading, found, entry);
   else if (!stays(loading, entry, found->tensor))
     loading->bytes += store_bytes(loading->store, entry);
 }
