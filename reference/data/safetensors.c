@@ -360,13 +360,5 @@ Status safetensors_parse(TensorFile *file, const char *path, const unsigned char
 }
 
 Status safetensors_open(TensorFile *file, const char *path) {
-  Mapped mapped;
-  *file = (TensorFile){0};
-  TRY(mapped_open(&mapped, path));
-  Status status = safetensors_parse(file, path, mapped.bytes, mapped.size);
-  if (status.code == STATUS_OK)
-    file->mapped = mapped;
-  else
-    mapped_close(&mapped);
-  return status;
+  return tensor_file_map(file, path, safetensors_parse);
 }

@@ -193,3 +193,16 @@ void tensor_file_close(TensorFile *file) {
   arena_free(&file->copies);
   *file = (TensorFile){0};
 }
+
+Status tensor_file_map(TensorFile *file, const char *path,
+                       Status (*parse)(TensorFile *file, const char *path, const unsigned char *bytes, size_t size)) {
+  Mapped mapped;
+  *file = (TensorFile){0};
+  TRY(mapped_open(&mapped, path));
+  Status status = parse(file, path, mapped.bytes, mapped.size);
+  if (status.code == STATUS_OK)
+    file->mapped = mapped;
+  else
+    mapped_close(&mapped);
+  return status;
+}

@@ -58,6 +58,11 @@ char *name_print(const char *name, char text[NAME_ROOM]);
 
 /* ---- For the readers ---- */
 
+/* tensor_file_map: a format's file from its path: mapped, parsed, and kept mapped. Errors: those of mapped_open, what
+ * `parse` returns; the file is then closed. */
+Status tensor_file_map(TensorFile *file, const char *path,
+                       Status (*parse)(TensorFile *file, const char *path, const unsigned char *bytes, size_t size));
+
 /* name_valid: UTF-8 without zero bytes. */
 bool name_valid(const char *text, size_t length);
 

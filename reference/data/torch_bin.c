@@ -303,15 +303,7 @@ Status torch_bin_parse(TensorFile *file, const char *path, const unsigned char *
 }
 
 Status torch_bin_open(TensorFile *file, const char *path) {
-  Mapped mapped;
-  *file = (TensorFile){0};
-  TRY(mapped_open(&mapped, path));
-  Status status = torch_bin_parse(file, path, mapped.bytes, mapped.size);
-  if (status.code == STATUS_OK)
-    file->mapped = mapped;
-  else
-    mapped_close(&mapped);
-  return status;
+  return tensor_file_map(file, path, torch_bin_parse);
 }
 
 static Status verify(Zip *zip, const char *path) {
