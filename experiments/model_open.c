@@ -66,14 +66,15 @@ Status with_model(const ModelPlan *model,
 /* Views as CLIP takes them, (count, 3, S, S), in the backend's memory. */
 static Status normalise(Question *question, const OpenModel *open, const Slices *slices) {
   Dtype real = open->ops.real;
-  size_t side = slices->tile, views = open->config.local == BRIDGE_NONE ? 1 : slices->count;
+  size_t side = slices->tile, first = open->config.global == BRIDGE_NONE;
+  size_t end = open->config.local == BRIDGE_NONE ? 1 : slices->count, views = end - first;
   size_t bytes = 3 * side * side * dtype_bits(real) / 8;
   unsigned char *host = malloc(bytes);
   if (!host)
     return status_error(STATUS_MEMORY, "not enough memory for a view of %zu x %zu pixels", side, side);
   Status status = ops_alloc(&open->ops, views * bytes, &question->pictures);
   for (size_t i = 0; i < views && status.code == STATUS_OK; i++) {
-    clip_normalize(slices_view(slices, i), tensor_make(host, real, 3, (const size_t[]){3, side, side}));
+    clip_normalize(slices_view(slices, first + i), tensor_make(host, real, 3, (const size_t[]){3, side, side}));
     ops_write(&open->ops, (unsigned char *)question->pictures + i * bytes, host, bytes);
   }
   free(host);
