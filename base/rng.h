@@ -21,7 +21,8 @@ typedef enum {
   RNG_WEIGHTS,       /* random initialisation of a model; step: the parameter's place */
   RNG_GATE_NOISE,    /* the soft mixture's gate; step: the training step */
   RNG_ROUTER_NOISE,  /* the router's score; step: the training step */
-  RNG_SAMPLING       /* tokens drawn while generating; step: the place in the answer */
+  RNG_SAMPLING,      /* tokens drawn while generating; step: the place in the answer */
+  RNG_SCENES         /* the experiments' scenes; step: index and purpose */
 } RngPurpose;
 
 typedef struct Rng {
