@@ -36,8 +36,4 @@ Tensor features_view(const Features *features, size_t index, size_t view);
 /* vision_digest: of the tower's weights as they are now. */
 Status vision_digest(const Store *store, Digest *digest);
 
-/* digest_of: of bytes. digest_print: 32 hexadecimal digits and a zero. */
-Digest digest_of(const void *bytes, size_t count);
-char *digest_print(Digest digest, char text[2 * DIGEST_SIZE + 1]);
-
 #endif

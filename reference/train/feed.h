@@ -6,6 +6,7 @@
 #define SEESAW_FEED_H
 
 #include "conversation.h"
+#include "digest.h"
 #include "image.h"
 #include "slime.h"
 
@@ -15,13 +16,6 @@ typedef struct Example {
   size_t question, question_count; /* the question's place among ids, for the paper's router */
   bool pictured;
 } Example;
-
-enum { DIGEST_SIZE = 16 };
-
-/* 128 bits that tell contents apart (XXH3). */
-typedef struct Digest {
-  unsigned char bytes[DIGEST_SIZE];
-} Digest;
 
 typedef struct Feed {
   void *state;
