@@ -1,4 +1,4 @@
-/* digest.c: digests by xxHash. */
+/* digest.c: XXH3 in its canonical order of bytes. */
 #include "digest.h"
 
 #include <stdio.h>
@@ -6,20 +6,17 @@
 #include <xxhash.h>
 
 Digest digest_of(const void *bytes, size_t count) {
-  XXH128_canonical_t canonical;
   Digest digest;
+  XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, count));
-  memcpy(digest.bytes, canonical.digest, DIGEST_SIZE);
+  _Static_assert(sizeof canonical == sizeof digest, "128 bits");
+  memcpy(&digest, &canonical, sizeof digest);
   return digest;
 }
 
-Digest digest_chain(Digest so_far, const void *bytes, size_t count) {
-  Digest pair[2] = {so_far, digest_of(bytes, count)};
-  return digest_of(pair, sizeof pair);
-}
-
-bool digest_same(Digest a, Digest b) {
-  return memcmp(a.bytes, b.bytes, DIGEST_SIZE) == 0;
+Digest digest_add(Digest before, const void *bytes, size_t count) {
+  Digest both[2] = {before, digest_of(bytes, count)};
+  return digest_of(both, sizeof both);
 }
 
 char *digest_print(Digest digest, char text[2 * DIGEST_SIZE + 1]) {

@@ -1,9 +1,10 @@
-/* digest.h: 128 bits that tell contents apart (XXH3): they name cached features and trained parts. No protection
- * against anyone who makes two contents alike on purpose. */
+/* digest.h: 128 bits that tell contents apart: pictures, weights, the phases of a run.
+ *
+ * XXH3 (libxxhash): fast, the same on every machine, and no protection against somebody who wants two contents to have
+ * one digest. */
 #ifndef SEESAW_DIGEST_H
 #define SEESAW_DIGEST_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum { DIGEST_SIZE = 16 };
@@ -12,13 +13,12 @@ typedef struct Digest {
   unsigned char bytes[DIGEST_SIZE];
 } Digest;
 
-/* digest_of: of bytes; the same on every machine. digest_chain: of contents in pieces: of `so_far` and the piece, in
- * this order; other cuts give another digest. digest_same: are they equal? */
+/* digest_of: of bytes. digest_print: 32 hexadecimal digits and a zero; returns text. */
 Digest digest_of(const void *bytes, size_t count);
-Digest digest_chain(Digest so_far, const void *bytes, size_t count);
-bool digest_same(Digest a, Digest b);
-
-/* digest_print: 32 hexadecimal digits and a zero, into text. Returns text. */
 char *digest_print(Digest digest, char text[2 * DIGEST_SIZE + 1]);
+
+/* digest_add: of all that `before` is the digest of, and these bytes: contents that come piece by piece. Other pieces
+ * of the same contents give another digest. */
+Digest digest_add(Digest before, const void *bytes, size_t count);
 
 #endif
