@@ -1,13 +1,11 @@
 /* model_open.c: opening checkpoints, and questions about pictures. */
 #include "model_open.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "c.h"
 #include "conversation.h"
-#include "preprocess.h"
-#include "slice.h"
+#include "picture.h"
 
 /* ---- checkpoints ---- */
 
@@ -63,35 +61,24 @@ Status with_model(const ModelPlan *model,
 
 /* ---- pictures ---- */
 
-/* Views as CLIP takes them, (count, 3, S, S), in the backend's memory. */
-static Status normalise(Question *question, const OpenModel *open, const Slices *slices) {
+/* Those that the model is shown, (views, 3, S, S), in the backend's memory. */
+static Status take_views(Question *question, const OpenModel *open, const Slices *slices) {
   Dtype real = open->ops.real;
   size_t side = slices->tile, first = open->config.global == BRIDGE_NONE;
   size_t end = open->config.local == BRIDGE_NONE ? 1 : slices->count, views = end - first;
-  size_t bytes = 3 * side * side * dtype_bits(real) / 8;
-  unsigned char *host = malloc(bytes);
-  if (!host)
-    return status_error(STATUS_MEMORY, "not enough memory for a view of %zu x %zu pixels", side, side);
-  Status status = ops_alloc(&open->ops, views * bytes, &question->pictures);
-  for (size_t i = 0; i < views && status.code == STATUS_OK; i++) {
-    clip_normalize(slices_view(slices, first + i), tensor_make(host, real, 3, (const size_t[]){3, side, side}));
-    ops_write(&open->ops, (unsigned char *)question->pictures + i * bytes, host, bytes);
-  }
-  free(host);
+  TRY(ops_alloc(&open->ops, views * 3 * side * side * dtype_bits(real) / 8, &question->pictures));
   question->batch.pictures = tensor_make(question->pictures, real, 4, (const size_t[]){views, 3, side, side});
-  return status;
+  return picture_views(&open->ops, slices, first, views, question->pictures);
 }
 
 static Status take_picture(Question *question, const OpenModel *open, const char *path) {
-  Slicing slicing = {.rule = open->config.switches.slicing_paper ? SLICE_PAPER : SLICE_RELEASED,
-                     .tile = open->config.vision.picture};
+  Slicing slicing = picture_slicing(&open->config);
   Image image;
   Slices slices = {0};
-  memcpy(slicing.background, clip_mean_colour, sizeof slicing.background);
   TRY(image_read(path, &image));
   Status status = slice_image(&slicing, image, &slices);
   if (status.code == STATUS_OK)
-    status = normalise(question, open, &slices);
+    status = take_views(question, open, &slices);
   question->conversation.columns = slices.grid.columns;
   question->conversation.rows = slices.grid.rows;
   slices_free(&slices);
