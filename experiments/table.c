@@ -242,7 +242,7 @@ static Status print_differences(const Table *table) {
   return sheet_print(
       &sheet, table->format,
       "Paired differences over the seeds that both rows have, with bootstrap intervals; each for itself: "
-      "of twenty, one is off by chance",
+      "of twenty, one or two are off by chance",
       stdout);
 }
 

@@ -5,6 +5,12 @@
  * questions about its pictures, which are not independent of each other. Intervals are percentiles (2.5 and 97.5 %)
  * over the resamples. Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 8 and 13.
  *
+ * How good they are, measured on made-up rows of 600 questions a seed (tests/test_ablation.c repeats a part): where the
+ * pictures are what varies, intervals of a difference hold the truth in 95 to 99 % of cases; where the seeds are, in
+ * 60 % for two seeds, 72 % for three, 86 % for five, 91 % for ten. So with few seeds 'better' is said too easily. And
+ * blocks are drawn for each seed apart: if all seeds are tested on the same pictures, intervals are narrow about what
+ * other pictures would have shown.
+ *
  * Resamples are drawn once for each number of seeds and used for every row: two rows with the same seeds are compared
  * on the same seeds and blocks, so what they share cancels. */
 #ifndef SEESAW_STATISTICS_H
