@@ -32,6 +32,7 @@ static const Entry entries[] = {
     {"model bench", "speed of the model, beside SGEMM and PyTorch", command_model_bench},
     {"scenes render", "pictures and conversations of the small world, as files", command_scenes_render},
     {"scenes pretrain", "train the small vision tower and decoder", command_scenes_pretrain},
+    {"table", "the ablation's tables, ours beside the paper's", command_table},
     {"plot", "draw figures from results, as PNG and PDF", command_plot},
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };
