@@ -58,7 +58,7 @@ static void step_peer(Peer *peer, const Slot *slot, const AdamW *rule) {
     double g = rule->factor * tensor_get(slot->d, i);
     peer->m[i] = rule->beta1 * peer->m[i] + (1.0 - rule->beta1) * g;
     peer->v[i] = rule->beta2 * peer->v[i] + (1.0 - rule->beta2) * g * g;
-    double decay = slot->decays ? rule->decay * peer->p[i] : 0.0;
+    double decay = slot->entry.rank > 1 ? rule->decay * peer->p[i] : 0.0;
     peer->p[i] -= rule->rate * (peer->m[i] / root1 / (sqrt(peer->v[i] / root2) + rule->epsilon) + decay);
   }
 }
@@ -97,7 +97,7 @@ static void against_peers(Dtype real, double tolerance) {
     double all[GROUP_COUNT] = {0}, norm = 0.0, before[GROUP_COUNT] = {0}, change[GROUP_COUNT] = {0};
     draw_gradients(&w, step == 3 ? 1e-4 : 0.1, (uint32_t)step);
     for (size_t i = 0; i < w.optimiser.count; i++)
-      all[w.optimiser.slots[i].group] += squares(w.optimiser.slots[i].d);
+      all[w.optimiser.slots[i].entry.group] += squares(w.optimiser.slots[i].d);
     norm = sqrt(all[GROUP_MLP] + (rule.rate[GROUP_COMPRESSION] > 0 ? all[GROUP_COMPRESSION] : 0.0));
     OptimiserReport report = optimiser_step(&w.optimiser, &rule);
     cr_expect_eq(report.bad, GROUP_COUNT);
@@ -106,18 +106,20 @@ static void against_peers(Dtype real, double tolerance) {
     cr_expect_eq(report.gradient[GROUP_GATE], 0.0);
     for (size_t i = 0; i < w.optimiser.count; i++) {
       const Slot *slot = &w.optimiser.slots[i];
-      AdamW one = {.rate = rule.rate[slot->group], .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .decay = rule.decay};
-      one.step = slot->group == GROUP_MLP ? (uint64_t)step + 1 : (uint64_t)step / 2 + 1;
+      AdamW one = {
+          .rate = rule.rate[slot->entry.group], .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .decay = rule.decay};
+      one.step = slot->entry.group == GROUP_MLP ? (uint64_t)step + 1 : (uint64_t)step / 2 + 1;
       one.factor = fmin(1.0, rule.clip / (norm + 1e-6));
       double *old = malloc(tensor_count(slot->w) * sizeof *old);
       memcpy(old, peers[i].p, tensor_count(slot->w) * sizeof *old);
       if (one.rate > 0.0)
         step_peer(&peers[i], slot, &one);
       double *is = copy_of(slot->w);
-      expect_within(difference(is, peers[i].p, tensor_count(slot->w)), tolerance, "%s, step %d", slot->name, step);
+      expect_within(difference(is, peers[i].p, tensor_count(slot->w)), tolerance, "%s, step %d", slot->entry.name,
+                    step);
       for (size_t j = 0; j < tensor_count(slot->w); j++) {
-        before[slot->group] += old[j] * old[j];
-        change[slot->group] += (peers[i].p[j] - old[j]) * (peers[i].p[j] - old[j]);
+        before[slot->entry.group] += old[j] * old[j];
+        change[slot->entry.group] += (peers[i].p[j] - old[j]) * (peers[i].p[j] - old[j]);
       }
       free(is);
       free(old);
@@ -163,8 +165,8 @@ Test(optimiser, a_group_that_does_not_move_keeps_its_bytes) {
     Slot *slot = &w.optimiser.slots[i];
     Tensor tensors[] = {slot->w, slot->m, slot->v};
     for (int k = 0; k < 3; at += tensor_count(tensors[k]), k++)
-      cr_expect_eq(memcmp(at, tensors[k].data, tensor_bytes(tensors[k])) == 0, slot->group == GROUP_COMPRESSION, "%s",
-                   slot->name);
+      cr_expect_eq(memcmp(at, tensors[k].data, tensor_bytes(tensors[k])) == 0, slot->entry.group == GROUP_COMPRESSION,
+                   "%s", slot->entry.name);
   }
   free(old);
   end_world(&w);
@@ -188,7 +190,7 @@ Test(optimiser, threads_and_measuring_change_no_byte) {
   }
   for (size_t i = 0; i < one.optimiser.count; i++) {
     Tensor a = one.optimiser.slots[i].w, b = more.optimiser.slots[i].w;
-    cr_expect_eq(memcmp(a.data, b.data, tensor_bytes(a)), 0, "%s", one.optimiser.slots[i].name);
+    cr_expect_eq(memcmp(a.data, b.data, tensor_bytes(a)), 0, "%s", one.optimiser.slots[i].entry.name);
   }
   end_world(&one);
   end_world(&more);
@@ -207,7 +209,7 @@ Test(optimiser, a_gradient_that_is_not_finite_is_named_and_not_taken) {
     double *old = copy_of(slot->w);
     ((float *)slot->d.data)[tensor_count(slot->d) - 1] = (float)wrong[i % 3];
     OptimiserReport report = optimiser_step(&w.optimiser, &rule);
-    cr_expect_eq(report.bad, slot->group, "%s", slot->name);
+    cr_expect_eq(report.bad, slot->entry.group, "%s", slot->entry.name);
     double *is = copy_of(slot->w);
     cr_expect_eq(difference(old, is, tensor_count(slot->w)), 0.0);
     free(old);

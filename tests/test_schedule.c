@@ -1,7 +1,6 @@
-/* test_schedule.c: the ends of schedules, and digests. */
+/* test_schedule.c: the ends of schedules. */
 #include "schedule.h"
 
-#include "digest.h"
 #include "runs.h"
 
 Test(schedule, cosine_starts_small_is_one_after_the_warm_up_and_ends_near_zero) {
@@ -32,15 +31,4 @@ Test(schedule, of_one_step_and_of_warm_up_alone) {
   cr_expect_eq(schedule_factor(&one, 0), 1.0);
   one.warmup = 1.0;
   cr_expect_eq(schedule_factor(&one, 0), 0.5);
-}
-
-/* The empty input's digest is that of the library's own test vectors: XXH3, 128 bits, seed 0. */
-Test(digest, is_xxh3_and_tells_order_apart) {
-  char text[2 * DIGEST_SIZE + 1];
-  cr_expect_str_eq(digest_print(digest_of("", 0), text), "99aa06d3014798d86001c324468d497f");
-  Digest none = digest_of("", 0), ab = digest_chain(digest_chain(none, "a", 1), "b", 1);
-  Digest ba = digest_chain(digest_chain(none, "b", 1), "a", 1);
-  cr_expect_not(digest_same(ab, ba));
-  cr_expect(digest_same(ab, digest_chain(digest_chain(none, "a", 1), "b", 1)));
-  cr_expect_not(digest_same(ab, digest_chain(none, "ab", 2)));
 }

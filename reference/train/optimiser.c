@@ -39,13 +39,9 @@ static void fill_slot(void *context, const Entry *entry) {
   if (optimiser->slots) {
     char *name = strdup(entry->name);
     filling->failed |= !name;
-    optimiser->slots[filling->count] = (Slot){.name = name,
-                                              .group = entry->group,
-                                              .decays = entry->rank > 1,
-                                              .w = w,
-                                              .d = d,
-                                              .m = moment_of(optimiser, d, 0),
-                                              .v = moment_of(optimiser, d, 1)};
+    Slot *slot = &optimiser->slots[filling->count];
+    *slot = (Slot){.entry = *entry, .w = w, .d = d, .m = moment_of(optimiser, d, 0), .v = moment_of(optimiser, d, 1)};
+    slot->entry.name = name;
   }
   filling->count++;
   filling->widest = tensor_width(w) > filling->widest ? tensor_width(w) : filling->widest;
@@ -85,7 +81,7 @@ void optimiser_free(Optimiser *optimiser) {
     return;
   const Ops *ops = optimiser->store->ops;
   for (size_t i = 0; i < optimiser->count; i++)
-    free(optimiser->slots[i].name);
+    free((void *)optimiser->slots[i].entry.name);
   free(optimiser->slots);
   ops_free(ops, optimiser->moments);
   ops_free(ops, optimiser->old);
@@ -111,8 +107,8 @@ static void gradient_norms(const Optimiser *optimiser, const OptimiserRule *rule
   zero_totals(optimiser);
   for (size_t i = 0; i < optimiser->count; i++) {
     const Slot *slot = &optimiser->slots[i];
-    if (rule->rate[slot->group] != 0.0)
-      sum_squares(ops, total_of(optimiser, 0, slot->group), slot->d);
+    if (rule->rate[slot->entry.group] != 0.0)
+      sum_squares(ops, total_of(optimiser, 0, slot->entry.group), slot->d);
   }
   ops_read(ops, squares, optimiser->totals, sizeof squares);
   for (int group = GROUP_COUNT - 1; group >= 0; group--) {
@@ -129,13 +125,13 @@ static void move_measured(const Optimiser *optimiser, const Slot *slot, const Ad
   const Ops *ops = optimiser->store->ops;
   Tensor w = tensor_rows(slot->w, first, count), old = w;
   old.data = optimiser->old;
-  sum_squares(ops, total_of(optimiser, 1, slot->group), w);
+  sum_squares(ops, total_of(optimiser, 1, slot->entry.group), w);
   ops_copy(ops, old, w);
   adamw(ops, w, tensor_rows(slot->m, first, count), tensor_rows(slot->v, first, count),
         tensor_rows(slot->d, first, count), rule);
   ops_scale(ops, old, -1.0);
   ops_add(ops, old, w);
-  sum_squares(ops, total_of(optimiser, 0, slot->group), old);
+  sum_squares(ops, total_of(optimiser, 0, slot->entry.group), old);
 }
 
 static void move(const Optimiser *optimiser, const Slot *slot, const AdamW *rule, bool measure) {
@@ -165,12 +161,12 @@ OptimiserReport optimiser_step(Optimiser *optimiser, const OptimiserRule *rule) 
     zero_totals(optimiser);
   for (size_t i = 0; i < optimiser->count; i++) {
     const Slot *slot = &optimiser->slots[i];
-    AdamW step = {.rate = rule->rate[slot->group],
+    AdamW step = {.rate = rule->rate[slot->entry.group],
                   .beta1 = rule->beta1,
                   .beta2 = rule->beta2,
                   .epsilon = rule->epsilon,
-                  .decay = slot->decays ? rule->decay : 0.0,
-                  .step = optimiser->steps[slot->group],
+                  .decay = slot->entry.rank > 1 ? rule->decay : 0.0,
+                  .step = optimiser->steps[slot->entry.group],
                   .factor = factor};
     if (step.rate != 0.0)
       move(optimiser, slot, &step, rule->measure);

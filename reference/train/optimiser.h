@@ -10,9 +10,7 @@
 
 /* A parameter that is trained: its value, gradient and moments, all in the backend's memory and real type. */
 typedef struct Slot {
-  char *name;
-  Group group;
-  bool decays;
+  Entry entry; /* its name is the slot's own */
   Tensor w, d, m, v;
 } Slot;
 
