@@ -30,6 +30,7 @@ static const Entry entries[] = {
     {"model generate", "answer a question about a picture", command_model_generate},
     {"model grad-check", "compare every gradient with differences, in double", command_model_grad_check},
     {"model bench", "speed of the model, beside SGEMM and PyTorch", command_model_bench},
+    {"train", "train a model by a scheme of phases; resumable", command_train},
     {"plot", "draw figures from results, as PNG and PDF", command_plot},
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };
