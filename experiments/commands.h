@@ -24,6 +24,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks);
 Status command_scenes_render(int argc, char **argv, Ranks ranks);
 Status command_scenes_pretrain(int argc, char **argv, Ranks ranks);
 Status command_table(int argc, char **argv, Ranks ranks);
+Status command_train(int argc, char **argv, Ranks ranks);
 Status command_plot(int argc, char **argv, Ranks ranks);
 
 #endif
