@@ -53,6 +53,9 @@ Status feed_count(const Feed *feed, bool quiet, FeedCount *count);
 
 void example_free(Example *example);
 
+/* example_learnt: how many of its tokens are learnt; the first never is, as nothing comes before it. */
+size_t example_learnt(const Example *example);
+
 /* example_place_question: the question is what lies between the picture (or the start) and the first token that is
  * learnt. */
 void example_place_question(Example *example);
