@@ -23,14 +23,23 @@ typedef struct World {
   Store store;
 } World;
 
-static void begin(World *w, Dtype real, int threads, bool paper) {
+static ModelConfig tiny(bool paper) {
   ModelConfig config;
-  *w = (World){0};
   assert_ok(config_preset("tiny", &config));
   config.switches.slicing_paper = paper;
+  return config;
+}
+
+static void begin_as(World *w, Dtype real, int threads, const ModelConfig *config) {
+  *w = (World){0};
   assert_ok(c_open(&w->ops, real, threads));
-  assert_ok(model_alloc(&w->model, &config));
+  assert_ok(model_alloc(&w->model, config));
   assert_ok(store_random(&w->store, &w->ops, &w->model, 0.2, 5));
+}
+
+static void begin(World *w, Dtype real, int threads, bool paper) {
+  ModelConfig config = tiny(paper);
+  begin_as(w, real, threads, &config);
 }
 
 static void end(World *w) {
@@ -368,7 +377,7 @@ Test(features, of_one_more_picture_make_one_new_file) {
   features_close(features);
   features = must_open(&w, &after, "cache", 5);
   size_t computed = features_report(features).computed;
-  cr_expect_geq(files, 4, "%zu", files);
+  cr_expect(files >= 4 && files <= 8, "%zu", files);
   cr_expect_eq(list("cache").files, files + 1);
   cr_expect(computed >= 1 && computed < 16, "%zu", computed);
   features_close(features);
@@ -430,7 +439,9 @@ static void nudge(void *of, const Entry *entry) {
 Test(features, digests_see_every_parameter_of_the_tower_and_no_other) {
   World w;
   Nudging nudging = {.w = &w};
-  begin(&w, DTYPE_F32, 1, false);
+  ModelConfig config = tiny(false);
+  config.vision.mlp = 150; /* more numbers in a matrix than are digested at once */
+  begin_as(&w, DTYPE_F32, 1, &config);
   model_walk(&w.model, nudge, &nudging);
   cr_expect_eq(nudging.vision, 5 + 3 * 16 + 2);
   end(&w);
@@ -510,37 +521,54 @@ Test(features, beyond_what_f16_holds_are_refused) {
   end(&w);
 }
 
-/* The error names the picture that has the number: here only the brightest one is beyond. */
+/* The two largest of each picture's values in one channel, over all views. */
+typedef struct Peaks {
+  double top, second;
+  size_t picture, view; /* of the top */
+} Peaks;
+
+static Peaks peaks_of(const Features *features, size_t count, size_t channel) {
+  Peaks peaks = {.top = -INFINITY, .second = -INFINITY};
+  for (size_t i = 0; i < count; i++)
+    for (size_t v = 0; v < views_of(features, i); v++) {
+      Tensor x = features_view(features, i, v);
+      double most = -INFINITY;
+      for (size_t k = channel; k < tensor_count(x); k += x.size[1])
+        most = fmax(most, tensor_get(x, k));
+      peaks.second = fmax(peaks.second, fmin(most, peaks.top));
+      if (most > peaks.top)
+        peaks = (Peaks){most, fmax(peaks.second, peaks.top), i, v};
+    }
+  return peaks;
+}
+
+/* The error names the picture of the one view that is beyond: whichever view that is, in whichever batch. */
 Test(features, that_are_refused_name_their_picture) {
-  int many[20];
+  enum { COUNT = 20 };
+  int many[COUNT];
   World w;
-  Album album;
-  Features *features;
-  char expected[64];
-  double largest[20], limit;
-  for (int i = 0; i < 20; i++)
+  size_t globals = 0, locals = 0;
+  for (int i = 0; i < COUNT; i++)
     many[i] = i;
-  album = album_of(many, 20);
+  Album album = album_of(many, COUNT);
   begin(&w, DTYPE_F32, 1, false);
-  features = must_open(&w, &album, "", 0);
-  size_t top = 0, second = 0;
-  for (size_t i = 0; i < 20; i++) {
-    largest[i] = 0.0;
-    for (size_t v = 0; v < views_of(features, i); v++)
-      for (size_t k = 1; k < tensor_count(features_view(features, i, v)); k += 32) /* channel 1 */
-        largest[i] = fmax(largest[i], tensor_get(features_view(features, i, v), k));
-    if (largest[i] > largest[top])
-      top = i;
+  Features *features = must_open(&w, &album, "", 0), *none;
+  float *bias = w.model.vision.layers[w.model.config.vision.used - 1].fc2.b.w.data;
+  for (size_t channel = 0; channel < 32; channel++) {
+    Peaks peaks = peaks_of(features, COUNT, channel);
+    float kept = bias[channel];
+    char expected[64];
+    if (peaks.top - peaks.second < 0.02) /* floats at 65504 are 0.004 apart */
+      continue;
+    globals += peaks.view == 0;
+    locals += peaks.view > 0;
+    bias[channel] += (float)(65504.0 - (peaks.top + peaks.second) / 2);
+    snprintf(expected, sizeof expected, "the picture of conversation %zu: ", peaks.picture);
+    expect_refused(open_features(&none, &w, &album, "", 0), STATUS_NUMERICS, expected);
+    bias[channel] = kept;
   }
-  second = top == 0;
-  for (size_t i = 0; i < 20; i++)
-    second = i != top && largest[i] > largest[second] ? i : second;
+  cr_expect(globals >= 2 && locals >= 2, "%zu and %zu", globals, locals);
   features_close(features);
-  limit = (largest[top] + largest[second]) / 2;
-  cr_assert_gt(largest[top] - largest[second], 0.02, "%g, %g", largest[top], largest[second]);
-  ((float *)w.model.vision.layers[w.model.config.vision.used - 1].fc2.b.w.data)[1] += (float)(65504.0 - limit);
-  snprintf(expected, sizeof expected, "the picture of conversation %zu: ", top);
-  expect_refused(open_features(&features, &w, &album, "", 0), STATUS_NUMERICS, expected);
   end(&w);
 }
 
