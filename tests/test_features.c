@@ -8,6 +8,7 @@
 #include "c.h"
 #include "feature_cache.h"
 #include "files.h"
+#include "load.h"
 #include "picture.h"
 #include "runs.h"
 #include "safetensors.h"
@@ -466,6 +467,28 @@ Test(features, digests_see_the_configuration_and_not_the_type) {
   cr_expect(equal(digest, tower_digest(&w)));
   end(&w);
   end(&wide);
+}
+
+/* Weights that stay in their file as BF16 are the same tower as the floats that they stand for. */
+Test(features, digests_are_of_values_however_they_are_kept) {
+  World made, kept = {0}, converted = {0};
+  Checkpoint checkpoint = {0};
+  begin(&made, DTYPE_F32, 1, false);
+  assert_ok(store_save(&made.store, scratch_path("narrow"), DTYPE_BF16));
+  assert_ok(checkpoint_add(&checkpoint, scratch_path("narrow")));
+  for (int i = 0; i < 2; i++) {
+    World *w = i ? &kept : &converted;
+    assert_ok(c_open(&w->ops, i ? DTYPE_F32 : DTYPE_F64, 1));
+    assert_ok(model_alloc(&w->model, &made.model.config));
+    assert_ok(store_load(&w->store, &w->ops, &w->model, &checkpoint, i ? 1 << GROUP_VISION : 0));
+  }
+  cr_assert_eq(kept.model.vision.layers[0].fc1.w.w.dtype, DTYPE_BF16);
+  cr_expect(equal(tower_digest(&kept), tower_digest(&converted)));
+  cr_expect(!equal(tower_digest(&kept), tower_digest(&made)), "rounding changes values");
+  end(&made);
+  end(&kept);
+  end(&converted);
+  checkpoint_close(&checkpoint);
 }
 
 /* Each change makes another file beside the first; taken back, nothing is computed. */
