@@ -26,7 +26,7 @@ static Status open_all(OpenModel *open, const ModelPlan *plan, Dtype real) {
   TRY(open_parts(open, plan));
   TRY(c_open(&open->ops, real, (int)plan->threads));
   TRY(model_alloc(&open->model, &open->config));
-  return store_load(&open->store, &open->ops, &open->model, &open->checkpoint, EVERY_GROUP);
+  return store_load(&open->store, &open->ops, &open->model, &open->checkpoint, EVERY_GROUP & ~plan->moving);
 }
 
 Status open_model(OpenModel *open, const ModelPlan *plan, Dtype real) {
@@ -88,7 +88,7 @@ static Status take_picture(Question *question, const OpenModel *open, const char
 
 /* ---- prompts ---- */
 
-static Status choose_template(const Tokenizer *tokenizer, const char *name, Template *which) {
+Status template_choose(const Tokenizer *tokenizer, const char *name, Template *which) {
   if (strcmp(name, "auto") == 0)
     *which = tokenizer_find(tokenizer, "<|eot_id|>") >= 0 ? TEMPLATE_LLAMA3 : TEMPLATE_V1;
   else
@@ -134,7 +134,7 @@ static Status take_prompt(Question *question, const Tokenizer *tokenizer, Templa
 static Status ask_all(Question *question, const OpenModel *open, const Tokenizer *tokenizer, const char *template_name,
                       const char *image, const char *prompt) {
   Template which;
-  TRY(choose_template(tokenizer, template_name, &which));
+  TRY(template_choose(tokenizer, template_name, &which));
   if (which == TEMPLATE_PLAIN && !*image)
     return status_error(STATUS_USAGE, "the template 'plain' is a picture and nothing else; give --image FILE");
   if (*image)

@@ -100,7 +100,7 @@ static Status learn(const Plan *plan, Store *store, const Tokenizer *tokenizer, 
 /* A new model; or, where only one part is to be learnt, the one that is there. */
 static Status begin(const Plan *plan, Store *store, const Ops *ops, Model *model, Checkpoint *checkpoint) {
   if (strcmp(plan->part, "decoder") != 0)
-    return store_random(store, ops, model, 0.02, (uint64_t)plan->seed);
+    return store_random(store, ops, model, 0.08, (uint64_t)plan->seed);
   TRY(checkpoint_add(checkpoint, plan->out));
   return store_load(store, ops, model, checkpoint, 0);
 }

@@ -103,6 +103,12 @@ static Status scene_example(void *state, size_t index, Example *example) {
   return status;
 }
 
+static Status scene_pictured(void *state, size_t index, bool *pictured) {
+  (void)state, (void)index;
+  *pictured = true;
+  return status_ok();
+}
+
 static Status scene_picture(void *state, size_t index, Image *image) {
   const SceneFeedPlan *plan = state;
   Scene scene = scene_make(plan->seed, plan->split, index);
@@ -123,8 +129,12 @@ Status feed_scenes_open(Feed *feed, const SceneFeedPlan *plan) {
   if (!state)
     return status_error(STATUS_MEMORY, "not enough memory for a feed of scenes");
   *state = *plan;
-  *feed = (Feed){
-      .state = state, .count = plan->count, .example = scene_example, .picture = scene_picture, .digest = scene_digest};
+  *feed = (Feed){.state = state,
+                 .count = plan->count,
+                 .example = scene_example,
+                 .pictured = scene_pictured,
+                 .picture = scene_picture,
+                 .digest = scene_digest};
   return status_ok();
 }
 
