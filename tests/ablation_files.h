@@ -107,8 +107,8 @@ static inline void files_diagnostics(void) {
         fprintf(losses, "%s,%d,both,%s,%s,%.3f\n", ids[id], seed, states[state % 3], states[state / 3],
                 1 + 0.3 * (state % 3) * (1 + id) + 0.5 * (state / 3) + 0.01 * seed);
       for (int layer = 0; layer < 4; layer++)
-        fprintf(attention, "%s,%d,%d,%.3f,%.3f,%.3f\n", ids[id], seed, layer, 0.3 - 0.05 * layer + 0.01 * seed, 0.2,
-                0.5 + 0.05 * layer - 0.01 * seed);
+        fprintf(attention, "%s,%d,%d,%.3f,%.3f,%.3f\n", ids[id], seed, layer,
+                0.3 - 0.05 * layer * (1 + id) / 2 + 0.01 * seed, 0.2, 0.5 + 0.05 * layer - 0.01 * seed);
       for (int gamma = 1; gamma <= 4; gamma++)
         fprintf(router, "%s,%d,%g,%g,%g,%g\n", ids[id], seed, 0.25 * gamma, 0.2 * gamma + 0.05, 70.0 + gamma + seed,
                 60.0 + 2 * gamma - id);
