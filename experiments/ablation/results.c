@@ -153,15 +153,29 @@ static Status read_answers(CsvReader *csv, Answers *answers) {
   return status_ok();
 }
 
-Status answers_read(const char *path, Answers *answers) {
-  CsvReader csv;
-  *answers = (Answers){0};
-  TRY(csv_read(&csv, path, "row,seed,views,family,block,items,correct,tp,fp,fn"));
-  Status status = read_answers(&csv, answers);
-  csv_close(&csv);
+static const char ANSWERS_HEADER[] = "row,seed,views,family,block,items,correct,tp,fp,fn";
+
+/* All that the reader has; it is closed. */
+static Status take_answers(CsvReader *csv, Answers *answers) {
+  Status status = read_answers(csv, answers);
+  csv_close(csv);
   if (status.code != STATUS_OK)
     answers_free(answers);
   return status;
+}
+
+Status answers_read(const char *path, Answers *answers) {
+  CsvReader csv;
+  *answers = (Answers){0};
+  TRY(csv_read(&csv, path, ANSWERS_HEADER));
+  return take_answers(&csv, answers);
+}
+
+Status answers_parse(const char *name, const unsigned char *bytes, size_t size, Answers *answers) {
+  CsvReader csv;
+  *answers = (Answers){0};
+  TRY(csv_parse(&csv, name, bytes, size, ANSWERS_HEADER));
+  return take_answers(&csv, answers);
 }
 
 void answers_free(Answers *answers) {
@@ -224,21 +238,34 @@ static Status read_cost(Costs *costs, const CsvReader *csv) {
   return status_ok();
 }
 
-Status costs_read(const char *path, Costs *costs) {
-  CsvReader csv;
+static const char COSTS_HEADER[] = "row,seed,phase,samples,steps,tflop,image_tokens,seconds,hash";
+
+static Status take_costs(CsvReader *csv, Costs *costs) {
   bool there = true;
-  *costs = (Costs){0};
-  TRY(csv_read(&csv, path, "row,seed,phase,samples,steps,tflop,image_tokens,seconds,hash"));
-  Status status = csv_row(&csv, &there);
+  Status status = csv_row(csv, &there);
   while (there && status.code == STATUS_OK) {
-    status = read_cost(costs, &csv);
+    status = read_cost(costs, csv);
     if (status.code == STATUS_OK)
-      status = csv_row(&csv, &there);
+      status = csv_row(csv, &there);
   }
-  csv_close(&csv);
+  csv_close(csv);
   if (status.code != STATUS_OK)
     costs_free(costs);
   return status;
+}
+
+Status costs_read(const char *path, Costs *costs) {
+  CsvReader csv;
+  *costs = (Costs){0};
+  TRY(csv_read(&csv, path, COSTS_HEADER));
+  return take_costs(&csv, costs);
+}
+
+Status costs_parse(const char *name, const unsigned char *bytes, size_t size, Costs *costs) {
+  CsvReader csv;
+  *costs = (Costs){0};
+  TRY(csv_parse(&csv, name, bytes, size, COSTS_HEADER));
+  return take_costs(&csv, costs);
 }
 
 void costs_free(Costs *costs) {

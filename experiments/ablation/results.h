@@ -29,6 +29,9 @@ typedef struct Answers {
  * that is not one, counts that contradict each other, the same line twice), or file, row, seed and block (one that is
  * missing, or not as large as for other rows; more than SEEDS_MOST seeds); STATUS_MEMORY. */
 Status answers_read(const char *path, Answers *answers);
+
+/* answers_parse: the same from memory; `name` is used in messages. */
+Status answers_parse(const char *name, const unsigned char *bytes, size_t size, Answers *answers);
 void answers_free(Answers *answers);
 
 /* answers_find: the run, or NULL. */
@@ -51,6 +54,7 @@ typedef struct Costs {
 
 /* costs_read: Errors: STATUS_INPUT naming file and line, STATUS_MEMORY. */
 Status costs_read(const char *path, Costs *costs);
+Status costs_parse(const char *name, const unsigned char *bytes, size_t size, Costs *costs);
 void costs_free(Costs *costs);
 
 /* costs_find: of that row and seed, or NULL. */
