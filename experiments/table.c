@@ -419,7 +419,8 @@ static Status make_table(const Settings *settings, const Command *command, Table
   TRY(read_file(settings->results, "costs.csv", read_costs, table));
   TRY(bootstrap_alloc(&table->bootstrap, (size_t)settings->draws, (unsigned long)seed));
   TRY(make_lines(table, *settings->against ? settings->against : NULL));
-  TRY(print_table(table, settings->all_seeds));
+  if (strcmp(settings->csv, "-") != 0 && strcmp(settings->differences, "-") != 0)
+    TRY(print_table(table, settings->all_seeds));
   if (*settings->csv) {
     bool ratios = table->which == TABLE_FIGURE_1;
     TRY(csv_produce(settings->csv, ratios ? VALUE_COLUMNS RATIO_COLUMNS : VALUE_COLUMNS, write_values, table, command,
@@ -458,8 +459,9 @@ Status command_table(int argc, char **argv, Ranks ranks) {
   const Option options[] = {
       {"results", OPTION_TEXT, &settings.results, "DIR", .help = "folder of the result files"},
       {"format", OPTION_CHOICE, &settings.format, "FORMAT", .help = "how to print it", .choices = SHEET_FORMATS},
-      {"csv", OPTION_TEXT, &settings.csv, "FILE", .help = "write the rows there as well, for `seesaw plot`"},
-      {"differences", OPTION_TEXT, &settings.differences, "FILE", .help = "write the differences there as well"},
+      {"csv", OPTION_TEXT, &settings.csv, "FILE",
+       .help = "write the rows there as well, for `seesaw plot`; - instead: standard output"},
+      {"differences", OPTION_TEXT, &settings.differences, "FILE", .help = "the same for the differences"},
       {"against", OPTION_TEXT, &settings.against, "ROW", .help = "the id of the row that all are compared with"},
       {"seeds-shown", OPTION_FLAG, &settings.all_seeds, .help = "print every seed's values, of all rows"},
       {"resamples", OPTION_INTEGER, &settings.draws, "N", .help = "resamples of the bootstrap", .low = 100,

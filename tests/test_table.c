@@ -180,6 +180,9 @@ Test(table, writes_csv) {
   cr_expect_not_null(strstr(text, "\nalternating,local,\"Alternating, only Local\",5,50,"));
   cr_expect_not_null(strstr(text, "\nllava_hd,both,LLaVA-HD,0,nan,nan,nan,nan,85,"));
   cr_expect_eq(occurrences(text, "\n"), 1 + 9 + 28);
+  run = table("4 --csv -");
+  cr_expect_str_eq(run.out, text, "to standard output: nothing but the rows");
+  program_free(&run);
   scratch_read(scratch_path("table4.csv.origin.json"), text, sizeof text);
   cr_expect_not_null(strstr(text, "seesaw table"));
   scratch_read(scratch_path("differences.csv"), text, sizeof text);

@@ -31,14 +31,17 @@ double run_value(const ModelRun *run, Family family) {
 
 /* The mean cost of the seeds that are in the table, if all of them are known. */
 static void add_costs(const Costs *costs, Summary *summary) {
-  double share = 1.0 / (double)summary->seeds;
+  double seeds = (double)summary->seeds;
   summary->samples = summary->tflop = summary->image_tokens = summary->seeds ? 0 : NAN;
   for (size_t i = 0; i < summary->seeds; i++) {
     const Cost *cost = costs_find(costs, summary->row->id, summary->runs[i]->seed);
-    summary->samples += cost ? share * cost->samples : NAN;
-    summary->tflop += cost ? share * cost->tflop : NAN;
-    summary->image_tokens += cost ? share * cost->image_tokens : NAN;
+    summary->samples += cost ? cost->samples : NAN;
+    summary->tflop += cost ? cost->tflop : NAN;
+    summary->image_tokens += cost ? cost->image_tokens : NAN;
   }
+  summary->samples /= seeds;
+  summary->tflop /= seeds;
+  summary->image_tokens /= seeds;
 }
 
 Status summary_make(const Row *row, const Answers *answers, const Costs *costs, Bootstrap *bootstrap,
