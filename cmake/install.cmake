@@ -2,7 +2,7 @@
 # prints from the same tables as --help.
 set(man_commands "" "theory audit" "theory run" "theory phase" "theory rates" "theory bifurcation" "theory escape"
     "theory sweep" "theory bench" "model info" "model init" "model run" "model generate" "model grad-check"
-    "model bench" "table" "plot")
+     "model bench" "train" "scenes render" "scenes pretrain" "ablate" "table" "plot")
 set(man_pages)
 foreach(command IN LISTS man_commands)
   string(REPLACE " " ";" words "${command}")
@@ -26,7 +26,7 @@ install(TARGETS seesaw ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${PROJECT_BINARY_DIR}/generated/seesaw.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(GLOB headers base/*.h theory/*.h reference/*.h reference/c/c.h reference/data/*.h
-     reference/model/*.h)
+     reference/model/*.h reference/train/*.h)
 list(FILTER headers EXCLUDE REGEX "_internal\\.h$|/number\\.h$|/lanes_vector\\.h$|/lanes_kernel\\.h$|/closed_form\\.h$")
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw)
 install(FILES theory/audit/audit.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw/audit)

@@ -59,25 +59,17 @@ static Status activations(Model *model, const Stage *stage, const InfoPlan *plan
   Ops dry = {.real = DTYPE_F32};
   Synthetic synthetic;
   SlimeTape tape;
-  Run run = run_dry(&dry);
   SyntheticPlan batch = {.count = (size_t)plan->batch,
                          .text = (size_t)plan->text,
                          .answer = (size_t)plan->text / 4,
                          .columns = (size_t)plan->columns,
                          .rows = (size_t)plan->rows,
                          .same = true};
-  size_t trained;
-  run.training = stage->training;
   model_walk(model, mark_trained, &(Marking){stage->groups});
   TRY(synthetic_make(&synthetic, &dry, &model->config, &batch));
   Status status = slime_tape_alloc(&tape, &model->config);
-  if (status.code == STATUS_OK) {
-    slime_forward(&run, model, &synthetic.batch, &tape, &trained);
-    if (stage->training)
-      slime_backward(&run, model, &tape, 0);
-    *bytes = run.most;
-    run_reset(&run);
-  }
+  if (status.code == STATUS_OK)
+    *bytes = slime_measure(model, &synthetic.batch, &tape, dry.real, stage->training, NULL);
   slime_tape_free(&tape);
   synthetic_free(&synthetic);
   return status;

@@ -1,13 +1,11 @@
 /* model_open.c: opening checkpoints, and questions about pictures. */
 #include "model_open.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "c.h"
 #include "conversation.h"
-#include "preprocess.h"
-#include "slice.h"
+#include "picture.h"
 
 /* ---- checkpoints ---- */
 
@@ -28,7 +26,7 @@ static Status open_all(OpenModel *open, const ModelPlan *plan, Dtype real) {
   TRY(open_parts(open, plan));
   TRY(c_open(&open->ops, real, (int)plan->threads));
   TRY(model_alloc(&open->model, &open->config));
-  return store_load(&open->store, &open->ops, &open->model, &open->checkpoint, EVERY_GROUP);
+  return store_load(&open->store, &open->ops, &open->model, &open->checkpoint, EVERY_GROUP & ~plan->moving);
 }
 
 Status open_model(OpenModel *open, const ModelPlan *plan, Dtype real) {
@@ -63,34 +61,24 @@ Status with_model(const ModelPlan *model,
 
 /* ---- pictures ---- */
 
-/* Views as CLIP takes them, (count, 3, S, S), in the backend's memory. */
-static Status normalise(Question *question, const OpenModel *open, const Slices *slices) {
+/* Those that the model is shown, (views, 3, S, S), in the backend's memory. */
+static Status take_views(Question *question, const OpenModel *open, const Slices *slices) {
   Dtype real = open->ops.real;
-  size_t side = slices->tile, views = open->config.local == BRIDGE_NONE ? 1 : slices->count;
-  size_t bytes = 3 * side * side * dtype_bits(real) / 8;
-  unsigned char *host = malloc(bytes);
-  if (!host)
-    return status_error(STATUS_MEMORY, "not enough memory for a view of %zu x %zu pixels", side, side);
-  Status status = ops_alloc(&open->ops, views * bytes, &question->pictures);
-  for (size_t i = 0; i < views && status.code == STATUS_OK; i++) {
-    clip_normalize(slices_view(slices, i), tensor_make(host, real, 3, (const size_t[]){3, side, side}));
-    ops_write(&open->ops, (unsigned char *)question->pictures + i * bytes, host, bytes);
-  }
-  free(host);
+  size_t side = slices->tile, first = open->config.global == BRIDGE_NONE;
+  size_t end = open->config.local == BRIDGE_NONE ? 1 : slices->count, views = end - first;
+  TRY(ops_alloc(&open->ops, views * 3 * side * side * dtype_bits(real) / 8, &question->pictures));
   question->batch.pictures = tensor_make(question->pictures, real, 4, (const size_t[]){views, 3, side, side});
-  return status;
+  return picture_views(&open->ops, slices, first, views, question->pictures);
 }
 
 static Status take_picture(Question *question, const OpenModel *open, const char *path) {
-  Slicing slicing = {.rule = open->config.switches.slicing_paper ? SLICE_PAPER : SLICE_RELEASED,
-                     .tile = open->config.vision.picture};
+  Slicing slicing = picture_slicing(&open->config);
   Image image;
   Slices slices = {0};
-  memcpy(slicing.background, clip_mean_colour, sizeof slicing.background);
   TRY(image_read(path, &image));
   Status status = slice_image(&slicing, image, &slices);
   if (status.code == STATUS_OK)
-    status = normalise(question, open, &slices);
+    status = take_views(question, open, &slices);
   question->conversation.columns = slices.grid.columns;
   question->conversation.rows = slices.grid.rows;
   slices_free(&slices);
@@ -100,7 +88,7 @@ static Status take_picture(Question *question, const OpenModel *open, const char
 
 /* ---- prompts ---- */
 
-static Status choose_template(const Tokenizer *tokenizer, const char *name, Template *which) {
+Status template_choose(const Tokenizer *tokenizer, const char *name, Template *which) {
   if (strcmp(name, "auto") == 0)
     *which = tokenizer_find(tokenizer, "<|eot_id|>") >= 0 ? TEMPLATE_LLAMA3 : TEMPLATE_V1;
   else
@@ -146,7 +134,7 @@ static Status take_prompt(Question *question, const Tokenizer *tokenizer, Templa
 static Status ask_all(Question *question, const OpenModel *open, const Tokenizer *tokenizer, const char *template_name,
                       const char *image, const char *prompt) {
   Template which;
-  TRY(choose_template(tokenizer, template_name, &which));
+  TRY(template_choose(tokenizer, template_name, &which));
   if (which == TEMPLATE_PLAIN && !*image)
     return status_error(STATUS_USAGE, "the template 'plain' is a picture and nothing else; give --image FILE");
   if (*image)

@@ -3,6 +3,7 @@
 #ifndef SEESAW_MODEL_OPEN_H
 #define SEESAW_MODEL_OPEN_H
 
+#include "conversation.h"
 #include "load.h"
 #include "options.h"
 #include "slime.h"
@@ -11,6 +12,7 @@
 typedef struct ModelPlan {
   const char *folder, *vision, *projector, *sampler; /* all but the folder may be "" */
   int64_t threads;
+  unsigned moving; /* groups (bits 1 << Group) that will be trained: their weights do not stay mapped */
 } ModelPlan;
 
 /* Rows of an option table for a ModelPlan. */
@@ -30,14 +32,17 @@ typedef struct OpenModel {
   Store store;
 } OpenModel;
 
-/* open_model: weights stay mapped in their own type; `real` is that of the rest. Errors: those of config_read and
- * store_load, STATUS_USAGE without --model. close_model: safe on a zeroed one. */
+/* open_model: weights that do not move stay mapped in their own type; `real` is that of the rest. Errors: those of
+ * config_read and store_load, STATUS_USAGE without --model. close_model: safe on a zeroed one. */
 Status open_model(OpenModel *open, const ModelPlan *plan, Dtype real);
 void close_model(OpenModel *open);
 
 /* with_model: open the checkpoint and its tokenizer, call `use` with them and `plan`, close both. */
 Status with_model(const ModelPlan *model,
                   Status (*use)(const void *plan, const OpenModel *open, const Tokenizer *tokenizer), const void *plan);
+
+/* template_choose: by name; "auto": by the tokenizer. Errors: STATUS_USAGE listing the names. */
+Status template_choose(const Tokenizer *tokenizer, const char *name, Template *which);
 
 /* A question about a picture, or about none. */
 typedef struct Question {

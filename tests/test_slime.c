@@ -67,7 +67,8 @@ static void choose(World *w, const size_t *which, size_t count) {
       const Conversation *s = &all_samples[which[i]];
       w->samples[i] = *s;
       size_t first = first_view(which[i]) + (size_t)tiles, many = tiles ? s->columns * s->rows : which[i] != 2;
-      many = tiles && w->model.config.local == BRIDGE_NONE ? 0 : many;
+      if ((tiles ? w->model.config.local : w->model.config.global) == BRIDGE_NONE)
+        many = 0;
       for (size_t j = first * size; j < (first + many) * size; j++, views++)
         if (wide)
           ((double *)w->chosen)[views] = w->pictures[j];
@@ -111,25 +112,12 @@ static void end_world(World *w) {
   free(w->chosen);
 }
 
-/* Bytes that a pass takes, by a dry one. */
-static size_t measured(World *w, bool training) {
-  Ops dry = {.real = w->ops.real};
-  Run run = run_dry(&dry);
-  size_t trained;
-  run.training = training;
-  slime_forward(&run, &w->model, &w->batch, &w->tape, &trained);
-  if (training)
-    slime_backward(&run, &w->model, &w->tape, 0);
-  run_reset(&run);
-  return run.most;
-}
-
 /* A forward in memory of exactly the measured size. */
 static double forward(World *w, bool training) {
   size_t trained;
   if (!w->run.base || w->run.training != training) {
     run_free(&w->run);
-    assert_ok(run_alloc(&w->run, &w->ops, measured(w, training)));
+    assert_ok(run_alloc(&w->run, &w->ops, slime_measure(&w->model, &w->batch, &w->tape, w->ops.real, training, NULL)));
     w->run.training = training;
   }
   w->run.seed = 9;
@@ -323,6 +311,90 @@ Test(identities, any_number_of_threads_gives_the_same_bytes) {
   end_world(&many);
 }
 
+/* ---- views ---- */
+
+/* The loss with only some views shown is that of a configuration without the others. */
+static void check_shown(Views views, const ModelConfig *config) {
+  World all, only;
+  ModelConfig whole = tiny();
+  begin_world(&all, &whole, DTYPE_F64, 1, 0);
+  begin_world(&only, config, DTYPE_F64, 1, 0);
+  Model model = all.model, own = only.model;
+  Batch batch = all.batch;
+  all.batch = only.batch; /* the pictures that are shown */
+  all.model = model_showing(&model, views);
+  only.model = model; /* random numbers depend on which parameters there are */
+  only.model.config = *config;
+  cr_expect_eq(forward(&all, false), forward(&only, false), "views %d", (int)views);
+  all.model = model;
+  all.batch = batch;
+  only.model = own;
+  end_world(&only);
+  end_world(&all);
+}
+
+Test(views, shown_alone_are_a_model_without_the_others) {
+  ModelConfig config = tiny();
+  config.local = BRIDGE_NONE;
+  check_shown(VIEWS_GLOBAL, &config);
+  config = tiny();
+  config.global = BRIDGE_NONE;
+  check_shown(VIEWS_LOCAL, &config);
+}
+
+Test(views, none_need_no_pictures) {
+  ModelConfig config = tiny();
+  World w;
+  begin_world(&w, &config, DTYPE_F64, 1, 0);
+  Model model = w.model;
+  w.model = model_showing(&model, VIEWS_NONE);
+  w.batch.pictures = TENSOR_NONE;
+  assert_ok(batch_check(&w.model.config, &w.batch));
+  cr_expect_gt(forward(&w, false), 0.0);
+  w.model = model;
+  cr_expect_eq(batch_check(&w.model.config, &w.batch).code, STATUS_INPUT);
+  end_world(&w);
+}
+
+/* ---- predictions ---- */
+
+Test(predictions, are_the_tokens_of_least_loss) {
+  ModelConfig config = tiny();
+  World w;
+  int32_t best[64], rewritten[64];
+  begin_world(&w, &config, DTYPE_F64, 1, 0);
+  forward(&w, false);
+  run_reset(&w.run);
+  size_t count = slime_predict(&w.run, &w.model, &w.batch, &w.tape, best, 64);
+  cr_assert_eq(count, w.tape.sequence.supervised);
+  /* with these as labels no other label has a smaller loss */
+  Conversation *samples = w.samples;
+  size_t taken = 0;
+  for (size_t i = 0; i < SAMPLES; i++) {
+    int32_t *changed = rewritten + taken;
+    memcpy(changed, samples[i].labels, samples[i].count * sizeof *changed);
+    taken += samples[i].count;
+    samples[i].labels = changed;
+  }
+  double chosen[64], other[64];
+  for (int shift = 0; shift < 3; shift++) {
+    size_t next = 0;
+    for (size_t i = 0; i < SAMPLES; i++)
+      for (size_t j = 1; j < samples[i].count; j++)
+        if (samples[i].labels[j] >= 0)
+          ((int32_t *)samples[i].labels)[j] = (best[next++] + shift) % (int32_t)config.decoder.vocabulary;
+    cr_assert_eq(next, count);
+    forward(&w, false);
+    for (size_t i = 0; i < count; i++)
+      other[i] = tensor_get(w.tape.loss, i);
+    for (size_t i = 0; i < count && shift > 0; i++)
+      cr_expect_leq(chosen[i], other[i], "place %zu", i);
+    if (shift == 0)
+      memcpy(chosen, other, sizeof chosen);
+  }
+  end_world(&w);
+}
+
 /* A pass takes exactly what the dry pass measured (forward asserts that it fits), and its bytes are all used. */
 Test(memory, is_what_a_dry_pass_measures) {
   ModelConfig config = tiny();
@@ -350,7 +422,7 @@ Test(observed, a_new_gate_weighs_both_experts_alike) {
   size_t halves = 0, trained;
   config.switches.gate_epsilon = 0.0;
   begin_world(&w, &config, DTYPE_F64, 1, 0);
-  assert_ok(run_alloc(&w.run, &w.ops, measured(&w, false)));
+  assert_ok(run_alloc(&w.run, &w.ops, slime_measure(&w.model, &w.batch, &w.tape, DTYPE_F64, false, NULL)));
   w.run.observe = see_gate;
   w.run.context = &halves;
   slime_forward(&w.run, &w.model, &w.batch, &w.tape, &trained);

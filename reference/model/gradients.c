@@ -27,14 +27,7 @@ static double loss_of(Probing *p) {
 /* The gradients, once, in memory that a dry pass has measured. */
 static Status differentiate(Probing *p) {
   const Ops *ops = p->store->ops;
-  Ops dry = {.real = ops->real};
-  size_t trained;
-  Run measuring = run_dry(&dry);
-  measuring.training = true;
-  slime_forward(&measuring, p->store->model, p->batch, &p->tape, &trained);
-  slime_backward(&measuring, p->store->model, &p->tape, 0);
-  run_reset(&measuring);
-  TRY(run_alloc(&p->run, ops, measuring.most));
+  TRY(run_alloc(&p->run, ops, slime_measure(p->store->model, p->batch, &p->tape, ops->real, true, NULL)));
   p->run.training = true;
   p->run.seed = p->check->seed;
   store_zero(p->store);

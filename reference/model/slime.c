@@ -14,12 +14,21 @@
 
 /* ---- forward: views to tokens ---- */
 
-static void count_views(const ModelConfig *config, const Batch *batch, SlimeTape *t) {
-  t->globals = t->tiles = 0;
+Model model_showing(const Model *model, Views views) {
+  Model shown = *model;
+  if (!(views & VIEWS_GLOBAL))
+    shown.config.global = BRIDGE_NONE;
+  if (!(views & VIEWS_LOCAL))
+    shown.config.local = BRIDGE_NONE;
+  return shown;
+}
+
+void batch_views(const ModelConfig *config, const Batch *batch, size_t *globals, size_t *tiles) {
+  *globals = *tiles = 0;
   for (size_t i = 0; i < batch->count; i++)
     if (sample_pictured(&batch->samples[i])) {
-      t->globals++;
-      t->tiles += config->local == BRIDGE_NONE ? 0 : batch->samples[i].columns * batch->samples[i].rows;
+      *globals += config->global != BRIDGE_NONE;
+      *tiles += config->local == BRIDGE_NONE ? 0 : batch->samples[i].columns * batch->samples[i].rows;
     }
 }
 
@@ -28,7 +37,7 @@ static void count_views(const ModelConfig *config, const Batch *batch, SlimeTape
 static void see(Run *run, const Model *model, const Batch *batch, SlimeTape *t) {
   t->features = batch->features;
   t->vision.views = 0;
-  if (!batch->features.data && t->globals > 0)
+  if (!batch->features.data && t->globals + t->tiles > 0)
     t->features = vision_fwd(run, model, batch->pictures, &t->vision);
 }
 
@@ -134,9 +143,9 @@ Tensor slime_input(Run *run, const Model *model, const Batch *batch, SlimeTape *
   const ModelConfig *c = &model->config;
   Tensor global = TENSOR_NONE;
   int32_t *kept = run_host(run, batch->count + 1);
-  count_views(c, batch, t);
+  batch_views(c, batch, &t->globals, &t->tiles);
   see(run, model, batch, t);
-  if (t->globals > 0 && c->global != BRIDGE_NONE)
+  if (t->globals > 0)
     global = bridge_fwd(run, model, c->global, &model->adapter.former, "global", global_features(model, t), t->globals,
                         &t->global);
   if (t->tiles > 0) {
@@ -167,26 +176,73 @@ static double mean_loss(Run *run, Tensor loss) {
   return sum / (double)count;
 }
 
-double slime_forward(Run *run, const Model *model, const Batch *batch, SlimeTape *t, size_t *trained) {
+/* The decoder's normed output in the rows that predict a trained token. Returns how many there are. */
+static size_t predicting_rows(Run *run, const Model *model, const Batch *batch, SlimeTape *t) {
   const DecoderConfig *c = &model->config.decoder;
   Tensor x = slime_input(run, model, batch, t);
   const Sequence *s = &t->sequence;
   Tensor position = run_upload(run, s->position, s->rows.rows);
   x = decoder_fwd(run, model, x, position, &s->rows, NULL, &t->decoder);
-  *trained = s->supervised;
   if (s->supervised == 0)
-    return 0.0;
+    return 0;
   t->predicting = run_upload(run, s->predicting, s->supervised);
   t->label = run_upload(run, s->label, s->supervised);
   t->hidden = run_reals(run, s->supervised, c->width);
   gather_fwd(run->ops, t->hidden, x, t->predicting, WRITE_SET);
   t->normed = rmsnorm(run, &model->decoder.norm, t->hidden, c->epsilon, &t->hidden_rstd);
+  return s->supervised;
+}
+
+double slime_forward(Run *run, const Model *model, const Batch *batch, SlimeTape *t, size_t *trained) {
+  const DecoderConfig *c = &model->config.decoder;
+  const Sequence *s = &t->sequence;
+  *trained = predicting_rows(run, model, batch, t);
+  if (*trained == 0)
+    return 0.0;
   t->loss = run_vector(run, s->supervised);
   t->lse = run_vector(run, s->supervised);
   t->work = run_reals(run, logits_rows(&model->config, s->supervised), c->vocabulary);
   cross_entropy_fwd(run->ops, t->loss, t->lse, t->normed, model->decoder.head.w, t->label, t->work);
   run_note(run, t->loss, "loss");
   return run_is_dry(run) ? 0.0 : mean_loss(run, t->loss);
+}
+
+static int32_t likeliest(Tensor logits) {
+  size_t best = 0;
+  for (size_t i = 1; i < tensor_count(logits); i++)
+    best = tensor_get(logits, i) > tensor_get(logits, best) ? i : best;
+  return (int32_t)best;
+}
+
+size_t slime_predict(Run *run, const Model *model, const Batch *batch, SlimeTape *t, int32_t *best, size_t most) {
+  size_t count = predicting_rows(run, model, batch, t), vocabulary = model->config.decoder.vocabulary;
+  size_t block = count > 0 ? logits_rows(&model->config, count) : 0;
+  Tensor work = run_reals(run, block, vocabulary), host = work;
+  REQUIRE(count <= most, "%zu predictions, room for %zu", count, most);
+  host.data = run_host(run, tensor_bytes(work) / sizeof(int32_t));
+  for (size_t first = 0; first < count; first += block) {
+    size_t rows = count - first < block ? count - first : block;
+    Tensor logits = tensor_rows(work, 0, rows);
+    linear_fwd(run->ops, logits, tensor_rows(t->normed, first, rows), model->decoder.head.w, TENSOR_NONE, WRITE_SET);
+    ops_read(run->ops, host.data, logits.data, tensor_bytes(logits));
+    for (size_t i = 0; i < rows; i++)
+      best[first + i] = likeliest(tensor_1((char *)tensor_rows(host, i, 1).data, host.dtype, vocabulary));
+  }
+  return count;
+}
+
+size_t slime_measure(const Model *model, const Batch *batch, SlimeTape *tape, Dtype real, bool backward,
+                     double *operations) {
+  Ops dry = {.real = real, .operations = operations};
+  Run run = run_dry(&dry);
+  Model counted = *model; /* a dry backward adds to nothing */
+  size_t trained;
+  run.training = backward;
+  slime_forward(&run, &counted, batch, tape, &trained);
+  if (backward)
+    slime_backward(&run, &counted, tape, 0);
+  run_reset(&run);
+  return run.most;
 }
 
 Tensor slime_logits(Run *run, const Model *model, Tensor x) {
@@ -257,7 +313,7 @@ void slime_backward(Run *run, Model *model, SlimeTape *t, size_t divisor) {
   }
   if (t->tiles > 0 && t->kept_count > 0)
     local_bwd(run, model, t, dx, dlocal);
-  if (t->globals > 0 && c->global != BRIDGE_NONE)
+  if (t->globals > 0)
     global_bwd(run, model, t, dx, dglobal);
   if (dfeatures.data)
     vision_bwd(run, model, &t->vision, dfeatures);
@@ -302,15 +358,14 @@ static Status sample_check(const ModelConfig *config, const Conversation *sample
 }
 
 Status batch_check(const ModelConfig *config, const Batch *batch) {
-  SlimeTape views;
+  size_t globals, tiles, patches = config_patches(config);
   for (size_t i = 0; i < batch->count; i++)
     TRY(sample_check(config, &batch->samples[i], i));
-  count_views(config, batch, &views);
-  size_t needed = views.globals + views.tiles, patches = config_patches(config);
+  batch_views(config, batch, &globals, &tiles);
   size_t there =
       batch->features.data ? batch->features.size[0] / patches : (batch->pictures.data ? batch->pictures.size[0] : 0);
-  if (needed != there)
-    return status_error(STATUS_INPUT, "the batch needs %zu views (%zu global, %zu tiles), but has %zu", needed,
-                        views.globals, views.tiles, there);
+  if (globals + tiles != there)
+    return status_error(STATUS_INPUT, "the batch needs %zu views (%zu global, %zu tiles), but has %zu", globals + tiles,
+                        globals, tiles, there);
   return status_ok();
 }

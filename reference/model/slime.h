@@ -14,8 +14,15 @@ typedef struct Conversation {
   size_t columns, rows;            /* of its tiles; 0: only the global view */
 } Conversation;
 
+/* Which views of a picture the model is shown. */
+typedef enum { VIEWS_NONE, VIEWS_GLOBAL, VIEWS_LOCAL, VIEWS_BOTH } Views;
+
+/* model_showing: the same parameters, with the views that are not among `views` left out. It owns nothing, and is good
+ * as long as `model` does not move. */
+Model model_showing(const Model *model, Views views);
+
 /* Samples side by side. Pictures: of the pictured samples the global views, in order, then their tiles, in order, each
- * picture's row by row. */
+ * picture's row by row; without the kind of view that the model leaves out. */
 typedef struct Batch {
   size_t count;
   const Conversation *samples;
@@ -55,6 +62,9 @@ typedef struct SlimeTape {
 Status slime_tape_alloc(SlimeTape *tape, const ModelConfig *config);
 void slime_tape_free(SlimeTape *tape);
 
+/* batch_views: how many views of each kind its pictures or features must have. */
+void batch_views(const ModelConfig *config, const Batch *batch, size_t *globals, size_t *tiles);
+
 /* batch_check: do the samples fit the configuration and each other? Errors: STATUS_INPUT naming the sample. */
 Status batch_check(const ModelConfig *config, const Batch *batch);
 
@@ -64,9 +74,18 @@ Tensor slime_input(Run *run, const Model *model, const Batch *batch, SlimeTape *
 /* slime_forward: the mean cross-entropy of the trained tokens, and how many there are (0: the mean is 0). */
 double slime_forward(Run *run, const Model *model, const Batch *batch, SlimeTape *tape, size_t *trained);
 
+/* slime_predict: the likeliest token at every place where slime_forward has a loss, in the order of the samples, into
+ * best (room for `most`). Returns how many there are. Not to be followed by backward. */
+size_t slime_predict(Run *run, const Model *model, const Batch *batch, SlimeTape *tape, int32_t *best, size_t most);
+
 /* slime_backward: adds to the gradients of all parameters that have one, of the mean that slime_forward gave (after a
  * forward with run->training). divisor: trained tokens that the mean is over; 0: this batch's. */
 void slime_backward(Run *run, Model *model, SlimeTape *tape, size_t divisor);
+
+/* slime_measure: the bytes of activations that slime_forward, and with `backward` slime_backward, take at most for this
+ * batch, by a dry pass; and the operations of matrix products and attention, if that is not NULL. */
+size_t slime_measure(const Model *model, const Batch *batch, SlimeTape *tape, Dtype real, bool backward,
+                     double *operations);
 
 /* slime_logits: those of the last row, (1, V), from a decoder output. */
 Tensor slime_logits(Run *run, const Model *model, Tensor x);

@@ -48,7 +48,7 @@ static Status fill_pictures(Synthetic *s, const ModelConfig *config, uint64_t se
 }
 
 static Status make(Synthetic *s, const ModelConfig *config, const SyntheticPlan *plan) {
-  size_t room = plan->text + 1, views = 0;
+  size_t room = plan->text + 1, globals, tiles;
   s->conversations = calloc(plan->count, sizeof *s->conversations);
   s->numbers = calloc(plan->count * room * 2, sizeof *s->numbers);
   if (!s->conversations || !s->numbers)
@@ -58,10 +58,10 @@ static Status make(Synthetic *s, const ModelConfig *config, const SyntheticPlan 
     int32_t *ids = s->numbers + 2 * i * room;
     *c = shape_of(config, plan, i);
     fill_text(config, plan, i, c, ids, ids + room);
-    views += c->count > 1 && ids[1] == IMAGE_TOKEN ? 1 + c->columns * c->rows : 0;
   }
   s->batch = (Batch){.count = plan->count, .samples = s->conversations};
-  return fill_pictures(s, config, plan->seed, views);
+  batch_views(config, &s->batch, &globals, &tiles);
+  return fill_pictures(s, config, plan->seed, globals + tiles);
 }
 
 Status synthetic_make(Synthetic *synthetic, const Ops *ops, const ModelConfig *config, const SyntheticPlan *plan) {

@@ -1,0 +1,79 @@
+/* identity.c: all that the result of a phase depends on, as text. */
+#include "identity.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "number.h"
+
+typedef struct Digesting {
+  const Ops *ops;
+  Digest digest;
+} Digesting;
+
+static void digest_entry(void *context, const Entry *entry) {
+  enum { PIECE = 1 << 16 };
+  Digesting *digesting = context;
+  Tensor w = entry->parameter->w;
+  unsigned char piece[PIECE];
+  size_t bytes = tensor_bytes(w);
+  digesting->digest = digest_add(digesting->digest, entry->name, strlen(entry->name));
+  for (size_t first = 0; first < bytes; first += PIECE) {
+    size_t count = bytes - first < PIECE ? bytes - first : PIECE;
+    ops_read(digesting->ops, piece, (unsigned char *)w.data + first, count);
+    digesting->digest = digest_add(digesting->digest, piece, count);
+  }
+}
+
+Digest store_digest(const Store *store) {
+  Digesting digesting = {.ops = store->ops, .digest = digest_of("", 0)};
+  model_walk(store->model, digest_entry, &digesting);
+  return digesting.digest;
+}
+
+/* What config_print leaves out, or rounds. */
+static void print_rest(FILE *stream, const ModelConfig *config) {
+  const Switches *s = &config->switches;
+  const double reals[] = {config->vision.epsilon, config->decoder.theta, config->decoder.epsilon,
+                          config->lora_alpha,     s->gate_floor,         s->gate_epsilon,
+                          s->router_noise,        s->router_temperature, s->gamma};
+  char number[NUMBER_ROOM];
+  fprintf(stream,
+          "more      quick %d, head %zu, tied %d, former heads of %zu, LoRA of rank %zu, separator %d, half %d;",
+          config->vision.quick, config->decoder.head, config->decoder.tied, config->former_head, config->lora_rank,
+          config->separator_token, s->positions_half);
+  for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+    number_print(reals[i], number);
+    fprintf(stream, " %s", number);
+  }
+  fputc('\n', stream);
+}
+
+static void print(FILE *stream, const TrainPlan *plan, const char *phase) {
+  char digits[2 * DIGEST_SIZE + 1];
+  fprintf(stream, "%sconversations = %zu\nfeatures = %s\nseed = %" PRIu64 "\ntype = %s\n", phase, plan->feed->count,
+          plan->features ? "kept" : "as they come", plan->seed, dtype_name(plan->store->ops->real));
+  config_print(&plan->store->model->config, stream);
+  print_rest(stream, &plan->store->model->config);
+  fprintf(stream, "start = %s\n", digest_print(store_digest(plan->store), digits));
+}
+
+Status identity_of(const TrainPlan *plan, char **text) {
+  char *phase = phase_print(plan->phase);
+  size_t size;
+  *text = NULL;
+  FILE *stream = phase ? open_memstream(text, &size) : NULL;
+  bool whole = stream != NULL;
+  if (stream) {
+    print(stream, plan, phase);
+    whole = !ferror(stream);
+    whole = fclose(stream) == 0 && whole;
+  }
+  free(phase);
+  if (whole)
+    return status_ok();
+  free(*text);
+  *text = NULL;
+  return status_error(STATUS_MEMORY, "not enough memory for the description of a run");
+}

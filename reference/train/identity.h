@@ -1,0 +1,15 @@
+/* identity.h: the text that tells one run of a phase from another: all that its result depends on. */
+#ifndef SEESAW_IDENTITY_H
+#define SEESAW_IDENTITY_H
+
+#include "trainer.h"
+
+/* identity_of: lines of the phase (phase_print), the number of conversations, whether features are kept, the seed, the
+ * numbers' type, the model's configuration, and a digest of all its values as they are now. The feed's conversations
+ * are only counted. Allocated; the caller frees. Errors: STATUS_MEMORY. */
+Status identity_of(const TrainPlan *plan, char **text);
+
+/* store_digest: of all parameters' names and values. */
+Digest store_digest(const Store *store);
+
+#endif

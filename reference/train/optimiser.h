@@ -1,0 +1,52 @@
+/* optimiser.h: AdamW over the groups of a model's parameters: moments, counts, the clip.
+ *
+ * A group that does not move in a step keeps its values, its moments and its count of steps, so that its bias
+ * correction goes on where it stopped when its turn comes again. Weight decay acts on matrices and tables only, not on
+ * biases and norms, as in HF's trainer. */
+#ifndef SEESAW_OPTIMISER_H
+#define SEESAW_OPTIMISER_H
+
+#include "store.h"
+
+/* A parameter that is trained: its value, gradient and moments, all in the backend's memory and real type. */
+typedef struct Slot {
+  Entry entry; /* its name is the slot's own */
+  Tensor w, d, m, v;
+} Slot;
+
+typedef struct Optimiser {
+  const Store *store;
+  size_t count;
+  Slot *slots;                  /* in the order of the walk */
+  uint64_t steps[GROUP_COUNT];  /* that each group has moved */
+  void *moments, *old, *totals; /* backend memory: m and v; rows before their step; sums of squares */
+} Optimiser;
+
+typedef struct OptimiserRule {
+  double rate[GROUP_COUNT]; /* 0: this group does not move */
+  double beta1, beta2, epsilon, decay;
+  double clip;  /* the most that the norm over all groups that move may be; 0: no clip */
+  bool measure; /* the updates' norms are wanted: one more pass over the weights */
+} OptimiserRule;
+
+typedef struct OptimiserReport {
+  double gradient[GROUP_COUNT]; /* norm, before the clip; 0 for a group that does not move */
+  double update[GROUP_COUNT];   /* norm of the change over that of the weights before; 0 if not measured */
+  double norm;                  /* of the gradient over the groups that move */
+  Group bad;                    /* the first whose gradient is not finite: then nothing was moved; else GROUP_COUNT */
+} OptimiserReport;
+
+/* optimiser_rule: AdamW's usual numbers (0.9, 0.999, 1e-8, no decay, clip 1), no group moving. */
+OptimiserRule optimiser_rule(void);
+
+/* optimiser_alloc: moments, zero, of the parameters that have gradients now (store_train). The store must stay, and be
+ * trained no differently, while the optimiser is used. A trained parameter that is not in the backend's real type
+ * (still mapped) is the caller's mistake. Errors: STATUS_MEMORY. optimiser_free: safe on a zeroed one. */
+Status optimiser_alloc(Optimiser *optimiser, const Store *store);
+void optimiser_free(Optimiser *optimiser);
+
+/* optimiser_step: one step of the groups with a rate, from the gradients as they are; they are not zeroed.  Source:
+ * ops.h, adamw; the clip is torch's clip_grad_norm_, whose factor is clip / (norm + 1e-6), at most 1. */
+OptimiserReport optimiser_step(Optimiser *optimiser, const OptimiserRule *rule);
+
+#endif

@@ -1,0 +1,44 @@
+/* snapshot.h: the state of a phase as a safetensors file, written whole or not at all.
+ *
+ * Values stand under their names in HF checkpoints, in the backend's real type and the files' layout; with moments also
+ * NAME.m and NAME.v. The metadata hold the counters, the text that tells which run it is of (identity), and a digest of
+ * all tensors. Random numbers need no state: they follow from the seed and the step. */
+#ifndef SEESAW_SNAPSHOT_H
+#define SEESAW_SNAPSHOT_H
+
+#include "digest.h"
+#include "optimiser.h"
+
+/* What a phase has done so far. */
+typedef struct TrainCounts {
+  uint64_t steps, samples;
+  uint64_t trained;      /* tokens that had a loss */
+  uint64_t image_tokens; /* that the decoder was shown */
+  uint64_t cut;          /* samples longer than the phase's longest */
+  double operations;     /* floating-point operations of matrix products and attention */
+  double seconds;        /* not part of a finished phase's file, which is the same for the same run */
+  double loss;           /* of the last step */
+} TrainCounts;
+
+typedef struct Snapshot {
+  Optimiser *optimiser; /* its values, and with `moments` the rest of it */
+  TrainCounts counts;
+  const char *identity; /* lines of text */
+  bool moments;         /* false: of a finished phase, the values alone */
+  Digest digest;        /* of the tensors */
+} Snapshot;
+
+/* snapshot_save: to PATH; sets the digest. Errors: STATUS_NUMERICS naming a group and parameter whose values are not
+ * finite (nothing is written then: every file is a good one); STATUS_OUTPUT, STATUS_MEMORY. */
+Status snapshot_save(Snapshot *snapshot, const char *path);
+
+/* snapshot_load: values, moments, counters, counts of steps and the digest from PATH. Errors, all of which leave the
+ * optimiser as it was: STATUS_INPUT if the identity differs, naming the lines that do; if tensors are missing,
+ * misshapen or more than they should be; if they are damaged (another digest); those of safetensors_open;
+ * STATUS_MEMORY. */
+Status snapshot_load(Snapshot *snapshot, const char *path);
+
+/* snapshot_digest: what snapshot_save would set, without a file. Errors: STATUS_NUMERICS as there, STATUS_MEMORY. */
+Status snapshot_digest(const Snapshot *snapshot, Digest *digest);
+
+#endif
