@@ -441,7 +441,7 @@ static void free_table(Table *table) {
 static const char DESCRIPTION[] =
     "Prints a table of the ablation from answers.csv and costs.csv, ours beside the paper's: means and standard "
     "deviations over seeds, and each row's difference from another one, with 95 % intervals. The intervals are "
-    "bootstrap percentiles over seeds and, within a seed, blocks of test pictures; both rows are compared on the same "
+    "bootstrap percentiles over seeds and blocks of test pictures; both rows are compared on the same "
     "seeds and blocks. A row without results is printed as missing. 'better' and 'worse' stand only where an interval "
     "excludes zero.\n\nTables:\n"
     "  3            global adapter, N_q, gamma, data; each row against the one above it\n"

@@ -195,33 +195,35 @@ Test(ablation, ratios) {
   bootstrap_free(&bootstrap);
 }
 
-/* One seed's blocks: a chance of success that varies by seed (standard deviation `seeds_differ`) and by picture, the
- * latter alike for both rows. */
-static void draw_row(Made *made, size_t seeds, uint64_t trial, uint64_t row, double seeds_differ) {
+/* A chance of success that varies by seed (standard deviation `seeds_differ`), by picture, and by how a row takes to a
+ * picture (`rows_differ`); the pictures are the same for all seeds. */
+static void draw_row(Made *made, size_t seeds, uint64_t trial, uint64_t row, double seeds_differ, double rows_differ) {
+  Rng world = rng_make(trial, RNG_TEST, 1000);
   *made = (Made){.sample = {.seeds = seeds}};
   for (size_t i = 0; i < seeds; i++) {
     Rng rng = rng_make(trial, RNG_TEST, (uint32_t)i);
     double seed = seeds_differ * rng_normal(rng, 9000 + row);
     made->sample.blocks[i] = made->counts[i];
-    for (int block = 0; block < BLOCK_COUNT; block++) {
-      double chance = 1 / (1 + exp(-0.5 - seed - 0.3 * rng_normal(rng, 8000 + (uint64_t)block)));
+    for (uint64_t block = 0; block < BLOCK_COUNT; block++) {
+      double picture = 0.3 * rng_normal(world, block) + rows_differ * rng_normal(world, 100 + 20 * row + block);
+      double chance = 1 / (1 + exp(-0.5 - seed - picture));
       made->counts[i][block].items = 60;
       for (uint64_t item = 0; item < 60; item++)
-        made->counts[i][block].correct += rng_uniform(rng, 1000 * row + 100 * (uint64_t)block + item) < chance;
+        made->counts[i][block].correct += rng_uniform(rng, 1000 * row + 100 * block + item) < chance;
     }
   }
 }
 
-/* How often the interval of the difference of two rows that do not differ holds zero. */
-static double coverage(size_t seeds, double seeds_differ) {
+/* How often the interval of the difference of two rows that do not differ on the whole holds zero. */
+static double coverage(size_t seeds, double seeds_differ, double rows_differ) {
   enum { TRIALS = 200 };
   int held = 0;
   Bootstrap bootstrap;
   Interval interval;
   expect_ok(bootstrap_alloc(&bootstrap, 400, 1));
   for (uint64_t trial = 0; trial < TRIALS; trial++) {
-    draw_row(&one, seeds, trial, 0, seeds_differ);
-    draw_row(&other, seeds, trial, 1, seeds_differ);
+    draw_row(&one, seeds, trial, 0, seeds_differ, rows_differ);
+    draw_row(&other, seeds, trial, 1, seeds_differ, rows_differ);
     expect_ok(bootstrap_difference(&bootstrap, &one.sample, &other.sample, &interval));
     held += interval.low <= 0 && interval.high >= 0;
   }
@@ -231,11 +233,13 @@ static double coverage(size_t seeds, double seeds_differ) {
 
 /* The header's numbers; 200 trials: a standard error of 1 to 3 %. */
 Test(ablation, coverage) {
-  double pictures = coverage(5, 0.0), mixed = coverage(10, 0.15), few = coverage(3, 0.5), five = coverage(5, 0.5);
-  cr_expect(pictures > 0.94, "%g", pictures);
-  cr_expect(mixed > 0.9, "%g", mixed);
-  cr_expect(five > 0.78 && five < 0.94, "%g", five);
-  cr_expect(few > 0.6 && few < 0.84, "%g", few);
+  double questions = coverage(5, 0.0, 0.0), pictures = coverage(10, 0.0, 0.4), both = coverage(5, 0.15, 0.2);
+  double five = coverage(5, 0.5, 0.0), three = coverage(3, 0.5, 0.0);
+  cr_expect(questions > 0.95, "%g", questions);
+  cr_expect(pictures > 0.84 && pictures < 0.97, "%g", pictures);
+  cr_expect(both > 0.88, "%g", both);
+  cr_expect(five > 0.8 && five < 0.95, "%g", five);
+  cr_expect(three > 0.64 && three < 0.86, "%g", three);
 }
 
 Test(ablation, samples_of_different_size_are_a_mistake, .signal = SIGABRT) {
