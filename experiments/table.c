@@ -64,8 +64,8 @@ static double paper_ratio(const Row *row, const char *against) {
     if (reference->table != row->table || reference->views != row->views || strcmp(reference->id, against) != 0)
       continue;
     ratio = 0;
-    for (int family = 0; family < FAMILY_COUNT; family++)
-      ratio += row->paper[family] / reference->paper[family] / FAMILY_COUNT;
+    for (int family = 0; family < ROW_FAMILIES; family++)
+      ratio += row->paper[family] / reference->paper[family] / ROW_FAMILIES;
   }
   return ratio;
 }
@@ -173,7 +173,7 @@ static void value_header(Sheet *sheet, bool control) {
   sheet_begin(sheet, control ? "lrrrrrrrrr" : "lrrrrrrrrrrrrrr");
   sheet_cell(sheet, "row");
   sheet_cell(sheet, "seeds");
-  for (int family = 0; family < FAMILY_COUNT; family++) {
+  for (int family = 0; family < ROW_FAMILIES; family++) {
     sheet_cell(sheet, "%s", family_names[family]);
     if (!control)
       sheet_cell(sheet, "%s", family_benchmarks[family]);
@@ -194,7 +194,7 @@ static Status print_values(const Table *table, bool control, const char *title) 
       continue;
     sheet_cell(&sheet, "%s", summary->row->name);
     sheet_cell(&sheet, "%zu", summary->seeds);
-    for (int family = 0; family < FAMILY_COUNT; family++) {
+    for (int family = 0; family < ROW_FAMILIES; family++) {
       sheet_cell(&sheet, "%s", ours_text(summary, family, text));
       if (!control)
         sheet_cell(&sheet, "%s", real_text(summary->row->paper[family], 2, text));
@@ -206,7 +206,7 @@ static Status print_values(const Table *table, bool control, const char *title) 
   return sheet_print(&sheet, table->format, title, stdout);
 }
 
-static const char *name_of(const Table *table, const char *id, Views views) {
+static const char *name_of(const Table *table, const char *id, Shown views) {
   for (size_t i = 0; i < table->count; i++) {
     const Row *row = table->lines[i].summary.row;
     if (row->views == views && strcmp(row->id, id) == 0)
@@ -219,7 +219,7 @@ static void difference_cells(Sheet *sheet, const Table *table, const Line *line)
   const Row *row = line->summary.row;
   const Difference *difference = &line->difference;
   char text[CELL_ROOM];
-  for (int family = 0; family < (difference->seeds ? FAMILY_COUNT : 1); family++) {
+  for (int family = 0; family < (difference->seeds ? ROW_FAMILIES : 1); family++) {
     sheet_cell(sheet, "%s", row->name);
     sheet_cell(sheet, "%s", name_of(table, line->against, row->views));
     sheet_cell(sheet, "%zu", difference->seeds);
@@ -278,15 +278,15 @@ static Status print_seeds(const Table *table, bool all) {
   sheet_begin(&sheet, "lrrrrrr");
   sheet_cell(&sheet, "row");
   sheet_cell(&sheet, "seed");
-  for (int family = 0; family < FAMILY_COUNT; family++)
+  for (int family = 0; family < ROW_FAMILIES; family++)
     sheet_cell(&sheet, "%s", family_names[family]);
   for (size_t i = 0; i < table->count; i++) {
     const Summary *summary = &table->lines[i].summary;
     for (size_t j = 0; (all || row_shows_seeds(summary->row)) && j < summary->seeds; j++) {
       sheet_cell(&sheet, "%s", summary->row->name);
       sheet_cell(&sheet, "%" PRId64, summary->runs[j]->seed);
-      for (int family = 0; family < FAMILY_COUNT; family++)
-        sheet_cell(&sheet, "%s", real_text(run_value(summary->runs[j], (Family)family), 2, text));
+      for (int family = 0; family < ROW_FAMILIES; family++)
+        sheet_cell(&sheet, "%s", real_text(run_value(summary->runs[j], (RowFamily)family), 2, text));
     }
   }
   return sheet_print(&sheet, table->format, "Every seed", stdout);
@@ -335,7 +335,7 @@ static void write_line(const Line *line, bool ratios, CsvWriter *csv) {
   csv_text(csv, views_names[summary->row->views]);
   csv_text(csv, summary->row->name);
   csv_integer(csv, (int64_t)summary->seeds);
-  for (int family = 0; family < FAMILY_COUNT; family++) {
+  for (int family = 0; family < ROW_FAMILIES; family++) {
     csv_real(csv, summary->mean[family]);
     csv_real(csv, summary->spread[family]);
     csv_real(csv, summary->interval[family].low);
@@ -366,7 +366,7 @@ static Status write_differences(const void *plan, CsvWriter *csv) {
   for (size_t i = 0; i < table->count; i++) {
     const Line *line = &table->lines[i];
     const Row *row = line->summary.row;
-    for (int family = 0; line->against && family < FAMILY_COUNT; family++) {
+    for (int family = 0; line->against && family < ROW_FAMILIES; family++) {
       csv_text(csv, row->id);
       csv_text(csv, views_names[row->views]);
       csv_text(csv, row->name);

@@ -60,7 +60,7 @@ ParameterizedTest(char name[16], ablation_figures, draws) {
 }
 
 /* What an ablation under way leaves: rows without results, a single seed. */
-static int half_done(const char *id, Views views, int64_t seed, int family, int block) {
+static int half_done(const char *id, Shown views, int64_t seed, int family, int block) {
   bool there = strcmp(id, "e2e") == 0 || strcmp(id, "alternating") == 0 || strcmp(id, "nq64") == 0;
   return there ? files_varied(id, views, seed, family, block) : -1;
 }

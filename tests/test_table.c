@@ -38,14 +38,14 @@ static Run table(const char *words) {
 }
 
 /* Means are known: every row 50 %, but E2E 5 points less, and its local tokens alone 40 points less for odd seeds. */
-static int known(const char *id, Views views, int64_t seed, int family, int block) {
+static int known(const char *id, Shown views, int64_t seed, int family, int block) {
   (void)family;
   (void)block;
   if (strcmp(id, "llava_hd") == 0 || (strcmp(id, "monkey") == 0 && seed == 3))
     return -1;
   if (strcmp(id, "e2e") != 0)
     return 20;
-  return views == VIEWS_LOCAL && seed % 2 ? 4 : 18;
+  return views == SHOWN_LOCAL && seed % 2 ? 4 : 18;
 }
 
 Test(table, prints_ours_beside_the_papers) {
@@ -75,10 +75,10 @@ Test(table, judges_only_what_differs) {
   program_free(&run);
 }
 
-static int identical(const char *id, Views views, int64_t seed, int family, int block) {
+static int identical(const char *id, Shown views, int64_t seed, int family, int block) {
   (void)id;
   (void)views;
-  return files_varied("any", VIEWS_BOTH, seed, family, block);
+  return files_varied("any", SHOWN_BOTH, seed, family, block);
 }
 
 Test(table, never_tells_identical_rows_apart) {

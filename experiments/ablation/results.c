@@ -46,7 +46,7 @@ static Status grow(void **items, size_t count, size_t *room, size_t size, const 
 
 enum { COLUMN_VIEWS = 2, COLUMN_FAMILY, COLUMN_BLOCK, COLUMN_COUNTS };
 
-const ModelRun *answers_find(const Answers *answers, const char *id, Views views, int64_t seed) {
+const ModelRun *answers_find(const Answers *answers, const char *id, Shown views, int64_t seed) {
   for (size_t i = answers->count; i-- > 0;) /* from the end: while reading, a line mostly belongs to the last run */
     if (answers->runs[i].seed == seed && answers->runs[i].views == views && strcmp(answers->runs[i].id, id) == 0)
       return &answers->runs[i];
@@ -69,7 +69,7 @@ static Status find_run(Answers *answers, const CsvReader *csv, const ModelRun *k
   return status_ok();
 }
 
-static Status read_counts(const CsvReader *csv, Family family, Counts *counts) {
+static Status read_counts(const CsvReader *csv, RowFamily family, Counts *counts) {
   int64_t *const fields[] = {&counts->items, &counts->correct, &counts->true_positive, &counts->false_positive,
                              &counts->false_negative};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -97,18 +97,18 @@ static Status read_answer(Answers *answers, const CsvReader *csv) {
   TRY(csv_read_word(csv, COLUMN_VIEWS, views_names, &views));
   TRY(csv_read_word(csv, COLUMN_FAMILY, family_names, &family));
   TRY(csv_read_integer(csv, COLUMN_BLOCK, 0, BLOCK_COUNT - 1, &block));
-  key.views = (Views)views;
+  key.views = (Shown)views;
   TRY(find_run(answers, csv, &key, &run));
   Counts *counts = &run->counts[family][block];
   if (counts->items > 0)
     return csv_error(csv, "row '%s', seed %" PRId64 ", views %s, family %s, block %" PRId64 " comes a second time",
                      key.id, key.seed, views_names[views], family_names[family], block);
-  return read_counts(csv, (Family)family, counts);
+  return read_counts(csv, (RowFamily)family, counts);
 }
 
 /* Every block is there, and is the same questions as in the first run of that seed. */
 static Status check_run(const char *path, const ModelRun *run, const ModelRun *first) {
-  for (int family = 0; family < FAMILY_COUNT; family++)
+  for (int family = 0; family < ROW_FAMILIES; family++)
     for (int block = 0; block < BLOCK_COUNT; block++) {
       int64_t items = run->counts[family][block].items, expected = first->counts[family][block].items;
       if (items == 0)

@@ -16,8 +16,8 @@
 typedef struct ModelRun {
   const char *id; /* of the row */
   int64_t seed;
-  Views views;
-  Counts counts[FAMILY_COUNT][BLOCK_COUNT];
+  Shown views;
+  Counts counts[ROW_FAMILIES][BLOCK_COUNT];
 } ModelRun;
 
 typedef struct Answers {
@@ -35,7 +35,7 @@ Status answers_parse(const char *name, const unsigned char *bytes, size_t size, 
 void answers_free(Answers *answers);
 
 /* answers_find: the run, or NULL. */
-const ModelRun *answers_find(const Answers *answers, const char *id, Views views, int64_t seed);
+const ModelRun *answers_find(const Answers *answers, const char *id, Shown views, int64_t seed);
 
 /* What one trained model cost. */
 typedef struct Cost {

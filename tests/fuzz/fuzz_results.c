@@ -9,10 +9,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_run(const ModelRun *run) {
   REQUIRE(row_id(run->id) != NULL, "%s", run->id);
-  for (int family = 0; family < FAMILY_COUNT; family++)
+  for (int family = 0; family < ROW_FAMILIES; family++)
     for (int block = 0; block < BLOCK_COUNT; block++) {
       const Counts *counts = &run->counts[family][block];
-      double value = counts_value(counts, family_is_f1((Family)family));
+      double value = counts_value(counts, family_is_f1((RowFamily)family));
       REQUIRE(counts->items > 0 && (isnan(value) || (value >= 0 && value <= 100)), "a value of %g", value);
     }
 }
