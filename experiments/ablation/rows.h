@@ -20,7 +20,7 @@ typedef struct Row {
   PaperTable table;
   bool control;        /* not in the paper: printed under its table, in a section of its own */
   const char *id;      /* "e2e": of the model row, in result files */
-  Shown views;         /* shown at test time */
+  Shown views;         /* at test time; a row that never sees a picture: both */
   const char *name;    /* "E2E, only Local" */
   const char *against; /* the id of the row that differences are taken from, with the same views; NULL: of none */
   double paper[ROW_FAMILIES]; /* NaN: the paper has no number */
