@@ -455,6 +455,12 @@ Test(trainer, refuses_a_damaged_checkpoint) {
   good.bytes[good.size - 3] ^= 1;
   scratch_write("stage1.checkpoint.safetensors", good.bytes, good.size);
   expect_refused(run_until(1, 0, true, &report), STATUS_INPUT, "is damaged: the digest of its tensors is");
+  good.bytes[good.size - 3] ^= 1;
+  char *samples = memmem(good.bytes, good.size, "\"samples\":\"15\"", 14);
+  cr_assert_not_null(samples);
+  samples[12] = '6';
+  scratch_write("stage1.checkpoint.safetensors", good.bytes, good.size);
+  expect_refused(run_until(1, 0, true, &report), STATUS_INPUT, "is damaged: the digest of its metadata is");
   scratch_write("stage1.checkpoint.safetensors", good.bytes, good.size - 1);
   expect_refused(run_until(1, 0, true, &report), STATUS_INPUT, "stage1.checkpoint.safetensors");
   scratch_write("stage1.checkpoint.safetensors", good.bytes, 100);
