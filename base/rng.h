@@ -22,6 +22,7 @@ typedef enum {
   RNG_GATE_NOISE,    /* the soft mixture's gate; step: the training step */
   RNG_ROUTER_NOISE,  /* the router's score; step: the training step */
   RNG_SAMPLING,      /* tokens drawn while generating; step: the place in the answer */
+  RNG_SCENES,        /* the experiments' scenes; step: index and purpose */
   RNG_ORDER,         /* the order of training samples; step: the epoch */
   RNG_VIEWS          /* which views a batch shows; step: the training step */
 } RngPurpose;

@@ -31,6 +31,10 @@ static const Entry entries[] = {
     {"model grad-check", "compare every gradient with differences, in double", command_model_grad_check},
     {"model bench", "speed of the model, beside SGEMM and PyTorch", command_model_bench},
     {"train", "train a model by a scheme of phases; resumable", command_train},
+    {"scenes render", "pictures and conversations of the small world, as files", command_scenes_render},
+    {"scenes pretrain", "train the small vision tower and decoder", command_scenes_pretrain},
+    {"ablate", "train and test the rows of the tables", command_ablate},
+    {"table", "the ablation's tables, ours beside the paper's", command_table},
     {"plot", "draw figures from results, as PNG and PDF", command_plot},
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };

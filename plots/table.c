@@ -5,42 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "csv.h"
 #include "files.h"
 
-enum { MAX_COLUMNS = 64 };
 static const size_t MAX_BYTES = (size_t)1 << 32;
 
 typedef struct Table {
   const char *path;
-  const char *name[MAX_COLUMNS];
-  bool text[MAX_COLUMNS];   /* the figure reads it as names */
-  bool number[MAX_COLUMNS]; /* or as numbers */
-  bool finite[MAX_COLUMNS]; /* and has found one */
+  const char *name[CSV_COLUMNS_MOST];
+  bool text[CSV_COLUMNS_MOST];   /* the figure reads it as names */
+  bool number[CSV_COLUMNS_MOST]; /* or as numbers */
+  bool finite[CSV_COLUMNS_MOST]; /* and has found one */
   size_t columns, line;
   size_t drawn; /* rows that the figure draws */
 } Table;
-
-/* Cut the line at *rest into cells, in place, quotes taken off; *rest <- the next line. */
-static size_t cut_line(char **rest, char *cells[MAX_COLUMNS + 1]) {
-  char *from = *rest, *to = *rest;
-  size_t count = 0;
-  bool quoted = false;
-  cells[count++] = to;
-  for (; *from && (quoted || *from != '\n'); from++) {
-    if (*from == '"' && quoted && from[1] == '"')
-      *to++ = *from++;
-    else if (*from == '"')
-      quoted = !quoted;
-    else if (*from == ',' && !quoted && count <= MAX_COLUMNS) {
-      *to++ = '\0';
-      cells[count++] = to;
-    } else if (*from != '\r')
-      *to++ = *from;
-  }
-  *rest = *from ? from + 1 : from;
-  *to = '\0';
-  return count;
-}
 
 /* Is `name` one of the comma-separated `names`? */
 static bool listed(const char *name, const char *names) {
@@ -69,13 +47,13 @@ static Status require_columns(const Table *table, const char *names, const char 
 }
 
 static Status read_header(Table *table, char **rest, const FigureInput *input, const char *command) {
-  char *cells[MAX_COLUMNS + 1];
+  char *cells[CSV_COLUMNS_MOST + 1];
   if (!**rest)
     return status_error(STATUS_INPUT, "%s is empty; make it with: %s", table->path, command);
-  table->columns = cut_line(rest, cells);
+  table->columns = csv_cut(rest, cells);
   table->line = 1;
-  if (table->columns > MAX_COLUMNS)
-    return status_error(STATUS_INPUT, "%s: the first line has more than %d columns", table->path, MAX_COLUMNS);
+  if (table->columns > CSV_COLUMNS_MOST)
+    return status_error(STATUS_INPUT, "%s: the first line has more than %d columns", table->path, CSV_COLUMNS_MOST);
   for (size_t i = 0; i < table->columns; i++) {
     table->name[i] = cells[i];
     table->text[i] = listed(cells[i], input->texts);
@@ -94,8 +72,8 @@ static bool is_drawn(const Table *table, const FigureInput *input, char *const *
 }
 
 static Status read_row(Table *table, char **rest, const FigureInput *input) {
-  char *cells[MAX_COLUMNS + 1];
-  size_t count = cut_line(rest, cells);
+  char *cells[CSV_COLUMNS_MOST + 1];
+  size_t count = csv_cut(rest, cells);
   table->line++;
   if (count != table->columns)
     return status_error(STATUS_INPUT, "%s, line %zu: %zu cells where the first line has %zu columns", table->path,

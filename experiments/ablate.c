@@ -1,0 +1,337 @@
+/* ablate.c: `seesaw ablate`: trains and tests the rows of the tables, each with several seeds, in several processes;
+ * stopped at any moment it goes on where it was. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "c.h"
+#include "collect.h"
+#include "commands.h"
+#include "files.h"
+#include "job.h"
+#include "options.h"
+#include "progress.h"
+#include "scenes_options.h"
+
+/* ---- which rows ---- */
+
+typedef struct Selection {
+  const char *name, *rows;
+} Selection;
+
+static const Selection selections[] = {
+    {"table3", "baseline,global_moe,nq64,nq144,nq196,gamma90,gamma75,gamma50,smr,final"},
+    {"table4", "baseline,llava_hd,monkey,e2e,alternating"},
+    {"figure1", "baseline,qformer,qformer_alt,e2e,alternating"},
+    {"controls", "e2e_samples,e2e_flops,e2e_mix,e2e_rate,unfrozen,periodic,reversed,local_only,paper_preset,text_only"},
+};
+enum { SELECTIONS = sizeof selections / sizeof *selections, ROWS_MOST = 64 };
+
+typedef struct Rows {
+  const Recipe *recipe[ROWS_MOST];
+  size_t count;
+} Rows;
+
+static Status add_row(Rows *rows, const char *id) {
+  const Recipe *recipe = recipe_find(id);
+  if (!recipe)
+    return status_error(STATUS_USAGE, "there is no row '%s'; `seesaw ablate --help` lists them", id);
+  for (size_t i = 0; i < rows->count; i++)
+    if (rows->recipe[i] == recipe)
+      return status_ok();
+  REQUIRE(rows->count < ROWS_MOST, "more than %d rows", ROWS_MOST);
+  rows->recipe[rows->count++] = recipe;
+  return status_ok();
+}
+
+static Status add_rows(Rows *rows, const char *list) {
+  for (const char *at = list; *at;) {
+    char id[64];
+    size_t length = strcspn(at, ",");
+    snprintf(id, sizeof id, "%.*s", (int)length, at);
+    TRY(add_row(rows, id));
+    at += length + (at[length] == ',');
+  }
+  return status_ok();
+}
+
+static Status choose_rows(const char *what, Rows *rows) {
+  *rows = (Rows){0};
+  for (size_t i = 0; i < SELECTIONS; i++)
+    if (strcmp(what, "all") == 0 || strcmp(what, selections[i].name) == 0)
+      TRY(add_rows(rows, selections[i].rows));
+  return rows->count > 0 ? status_ok() : add_rows(rows, what);
+}
+
+/* ---- the plan ---- */
+
+typedef struct Plan {
+  const char *what, *model, *schemes, *runs, *features, *results, *split, *device;
+  int64_t seeds, first_seed, jobs, pictures, tests;
+  double scale;
+  Rows rows;
+  Ranks ranks;
+} Plan;
+
+/* What a process opens for itself. */
+typedef struct Office {
+  Ops ops;
+  Pair pair;
+  Tokenizer *tokenizer;
+  Setting setting;
+} Office;
+
+static Status open_office(Office *office, const Plan *plan, int threads) {
+  *office = (Office){0};
+  TRY(c_open(&office->ops, DTYPE_F32, threads));
+  TRY(pair_open(&office->pair, &office->ops, plan->model));
+  TRY(tokenizer_open(&office->tokenizer, plan->model, NULL));
+  office->setting = (Setting){.pair = &office->pair,
+                              .ops = &office->ops,
+                              .tokenizer = office->tokenizer,
+                              .folder = plan->runs,
+                              .schemes = plan->schemes,
+                              .features = plan->features,
+                              .pictures = (size_t)plan->pictures,
+                              .tests = (size_t)plan->tests,
+                              .split = split_find(plan->split),
+                              .scale = plan->scale,
+                              .quiet = true};
+  return status_ok();
+}
+
+static void close_office(Office *office) {
+  tokenizer_close(office->tokenizer);
+  pair_close(&office->pair);
+  c_close(&office->ops);
+}
+
+/* Seeds first, so that after a while every row has some. */
+static const Recipe *job_at(const Plan *plan, size_t i, uint64_t *seed) {
+  *seed = (uint64_t)plan->first_seed + i / plan->rows.count;
+  return plan->rows.recipe[i % plan->rows.count];
+}
+
+static size_t job_count(const Plan *plan) {
+  return plan->rows.count * (size_t)plan->seeds;
+}
+
+/* ---- workers ---- */
+
+/* The first job that is not done and that no other worker holds up. *left: there are some that are not done. */
+static Status take_job(const Plan *plan, const Setting *setting, bool *left, bool *taken) {
+  *left = *taken = false;
+  for (size_t i = 0; i < job_count(plan) && !*taken; i++) {
+    uint64_t seed;
+    const Recipe *recipe = job_at(plan, i, &seed);
+    bool busy = false;
+    if (job_done(setting, recipe, seed))
+      continue;
+    *left = true;
+    TRY(job_busy(setting, recipe, seed, &busy));
+    if (!busy)
+      TRY(job_run(setting, recipe, seed, taken));
+  }
+  return status_ok();
+}
+
+static Status work(const Plan *plan, const Setting *setting) {
+  for (bool left = true; left;) {
+    bool taken;
+    TRY(take_job(plan, setting, &left, &taken));
+    if (left && !taken)
+      sleep(1);
+    TRY(interrupt_check());
+  }
+  return status_ok();
+}
+
+/* Features first, with all threads, so that workers only read them. */
+static Status prepare(const Plan *plan, Setting *setting) {
+  setting->quiet = false;
+  for (size_t i = 0; i < job_count(plan); i++) {
+    uint64_t seed;
+    const Recipe *recipe = job_at(plan, i, &seed);
+    bool first = i % plan->rows.count == 0 || recipe->paper;
+    if (first && !job_done(setting, recipe, seed))
+      TRY(job_prepare(setting, recipe, seed));
+  }
+  return status_ok();
+}
+
+static Status be_worker(const Plan *plan, int threads, bool prepares) {
+  Office office;
+  Status status = open_office(&office, plan, threads);
+  if (status.code == STATUS_OK)
+    status = prepares ? prepare(plan, &office.setting) : work(plan, &office.setting);
+  close_office(&office);
+  return status;
+}
+
+/* ---- processes ---- */
+
+/* The parent itself computes nothing, since threads that were started before a fork are lost in the child. */
+static Status start_worker(const Plan *plan, int threads, bool prepares, pid_t *child) {
+  fflush(NULL);
+  *child = fork();
+  if (*child < 0)
+    return status_error(STATUS_MEMORY, "cannot start a process: %s", strerror(errno));
+  if (*child == 0) {
+    Status status = be_worker(plan, threads, prepares);
+    if (status.code != STATUS_OK && status.code != STATUS_INTERRUPTED)
+      fprintf(stderr, "seesaw: %s\n", status.message);
+    fflush(NULL);
+    _exit((int)status.code);
+  }
+  return status_ok();
+}
+
+static size_t jobs_done(const Plan *plan) {
+  const Setting setting = {.folder = plan->runs};
+  size_t done = 0;
+  for (size_t i = 0; i < job_count(plan); i++) {
+    uint64_t seed;
+    const Recipe *recipe = job_at(plan, i, &seed);
+    done += job_done(&setting, recipe, seed);
+  }
+  return done;
+}
+
+/* Waits for all; the first failure stops the others. */
+static Status wait_for(const Plan *plan, const pid_t *children, size_t count) {
+  Progress progress;
+  Status result = status_ok();
+  size_t running = count;
+  progress_start(&progress, "ablation", (double)job_count(plan));
+  while (running > 0) {
+    int code;
+    pid_t child = waitpid(-1, &code, WNOHANG);
+    if (child > 0) {
+      running--;
+      int exited = WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+      if (exited != 0 && result.code == STATUS_OK) {
+        result = exited == STATUS_INTERRUPTED
+                     ? status_error(STATUS_INTERRUPTED, "interrupted; the same command goes on")
+                 : exited > 0 ? status_error((StatusCode)exited, "a worker stopped; its message is above")
+                              : status_error(STATUS_NUMERICS, "a worker was killed; the same command goes on");
+        for (size_t i = 0; i < count; i++)
+          kill(children[i], SIGTERM);
+      }
+      continue;
+    }
+    progress_update(&progress, (double)jobs_done(plan));
+    usleep(200000);
+  }
+  progress_end(&progress);
+  return result;
+}
+
+static int all_threads(void) {
+#ifdef _OPENMP
+  return omp_get_num_procs();
+#else
+  return 1;
+#endif
+}
+
+static Status run_workers(const Plan *plan, size_t count, int threads, bool prepares) {
+  pid_t *children = calloc(count, sizeof *children);
+  size_t started = 0;
+  Status status = children ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for %zu processes", count);
+  while (started < count && status.code == STATUS_OK) {
+    status = start_worker(plan, threads, prepares, &children[started]);
+    started += status.code == STATUS_OK;
+  }
+  Status waited = wait_for(plan, children, started);
+  free(children);
+  return status.code != STATUS_OK ? status : waited;
+}
+
+static Status check_plan(const Plan *plan) {
+  if (!*plan->model)
+    return status_error(STATUS_USAGE, "which pretrained pair? --model DIR, as `seesaw scenes pretrain` writes it");
+  if (strcmp(plan->device, "cpu") != 0)
+    return status_error(STATUS_UNAVAILABLE, "there is no backend for '%s' in this build; use --device cpu",
+                        plan->device);
+  return folder_create(plan->features);
+}
+
+static Status ablate(Plan *plan, const Command *command) {
+  size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : (size_t)all_threads();
+  int threads = all_threads() / (int)workers;
+  TRY(check_plan(plan));
+  if (plan->ranks.rank == 0 && jobs_done(plan) < job_count(plan))
+    TRY(run_workers(plan, 1, all_threads(), true));
+  TRY(ranks_agree(status_ok()));
+  if (jobs_done(plan) < job_count(plan))
+    TRY(run_workers(plan, workers, threads > 0 ? threads : 1, false));
+  TRY(ranks_agree(status_ok()));
+  return plan->ranks.rank == 0 ? collect(plan->runs, plan->results, command, (uint64_t)plan->first_seed) : status_ok();
+}
+
+Status command_ablate(int argc, char **argv, Ranks ranks) {
+  Plan plan = {.what = "table4",
+               .model = "",
+               .schemes = "experiments/schemes/scenes",
+               .runs = "runs",
+               .features = "features",
+               .results = "results/ablation",
+               .split = "test",
+               .device = "cpu",
+               .seeds = 5,
+               .first_seed = 1,
+               .pictures = 12000,
+               .tests = 2500,
+               .scale = 1.0,
+               .ranks = ranks};
+  const Option options[] = {
+      {"model", OPTION_TEXT, &plan.model, "DIR", "the pretrained pair: what `seesaw scenes pretrain` wrote"},
+      {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds", 1, 1000},
+      {"first-seed", OPTION_INTEGER, &plan.first_seed, "N", "the first of them", 0, 1000000},
+      {"jobs", OPTION_INTEGER, &plan.jobs, "N", "processes; 0: one for each core", 0, 1024},
+      {"device", OPTION_CHOICE, &plan.device, NULL, "what computes", .choices = "cpu,cuda"},
+      {"split", OPTION_CHOICE, &plan.split, NULL, "scenes of the exam: validation to choose by, test to report",
+       .choices = "validation,test"},
+      {"pictures", OPTION_INTEGER, &plan.pictures, "N", "training scenes", 1, 10000000},
+      {"tests", OPTION_INTEGER, &plan.tests, "N", "scenes of the exam", 10, 1000000},
+      {"scale", OPTION_REAL, &plan.scale, "F", "of every phase's samples", 1e-6, 1000},
+      {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files"},
+      {"runs", OPTION_TEXT, &plan.runs, "DIR", "folder of what is under way and done"},
+      {"features", OPTION_TEXT, &plan.features, "DIR", "folder of the tower's features, which any runs may share"},
+      {"results", OPTION_TEXT, &plan.results, "DIR", "folder of the result files"},
+      {NULL},
+  };
+  const Command command = {
+      .name = "ablate",
+      .operands = "table3|table4|figure1|controls|all|ROW,...",
+      .summary = "train and test the rows of the tables",
+      .description =
+          "Trains each row's model by its scheme from the pretrained pair, with each seed, and asks it the questions "
+          "of the exam. Rows share the phases in which they do not differ. Stopped at any moment, the same command "
+          "goes "
+          "on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read.\n"
+          "Rows: baseline global_moe nq64 nq144 nq196 gamma90 gamma75 gamma50 smr final; llava_hd monkey e2e "
+          "alternating; qformer qformer_alt; e2e_samples e2e_flops e2e_mix e2e_rate unfrozen periodic reversed "
+          "local_only paper_preset text_only.",
+      .examples = "seesaw ablate table4 --model small\n"
+                  "seesaw ablate e2e,alternating --model small --seeds 1 --scale 0.1 --split validation\n",
+      .options = options,
+  };
+  const char *operand[1];
+  size_t count;
+  bool done;
+  TRY(options_parse(&command, argc, argv, operand, 1, &count, &done));
+  if (done)
+    return status_ok();
+  if (count != 1)
+    return status_error(STATUS_USAGE, "which rows? table3, table4, figure1, controls, all, or a list of rows");
+  TRY(choose_rows(operand[0], &plan.rows));
+  return ablate(&plan, &command);
+}

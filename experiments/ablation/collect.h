@@ -1,0 +1,11 @@
+/* collect.h: the files of all finished jobs as one set of result files. */
+#ifndef SEESAW_COLLECT_H
+#define SEESAW_COLLECT_H
+
+#include "options.h"
+
+/* collect: from RUNS/rows/ID-SEED/NAME.csv, in the order of rows and seeds, to RESULTS/NAME.csv with a header and an
+ * origin. Errors: STATUS_INPUT, STATUS_OUTPUT, STATUS_MEMORY. */
+Status collect(const char *runs, const char *results, const Command *command, uint64_t seed);
+
+#endif

@@ -1,0 +1,59 @@
+/* results.h: the ablation's result files, read and checked.
+ *
+ * answers.csv  row,seed,views,family,block,items,correct,tp,fp,fn
+ *   A line for each model row, seed, views shown, family of questions and block of test pictures. tp, fp, fn count for
+ *   exist the answer 'yes', for probe 'no', and are 0 for the other families. Every row that is there has all families
+ *   and blocks, and a block of a seed and family has as many items for every row: it is the same questions.
+ * costs.csv    row,seed,phase,samples,steps,tflop,image_tokens,seconds,hash
+ *   A line for each training phase of a row and seed, in order. */
+#ifndef SEESAW_RESULTS_H
+#define SEESAW_RESULTS_H
+
+#include "rows.h"
+#include "statistics.h"
+
+/* What one trained model answered. */
+typedef struct ModelRun {
+  const char *id; /* of the row */
+  int64_t seed;
+  Views views;
+  Counts counts[FAMILY_COUNT][BLOCK_COUNT];
+} ModelRun;
+
+typedef struct Answers {
+  ModelRun *runs; /* by seed, from the smallest */
+  size_t count, room;
+} Answers;
+
+/* answers_read: Errors: STATUS_INPUT naming file and line (a row, view, family or block that is not known, a number
+ * that is not one, counts that contradict each other, the same line twice), or file, row, seed and block (one that is
+ * missing, or not as large as for other rows; more than SEEDS_MOST seeds); STATUS_MEMORY. */
+Status answers_read(const char *path, Answers *answers);
+void answers_free(Answers *answers);
+
+/* answers_find: the run, or NULL. */
+const ModelRun *answers_find(const Answers *answers, const char *id, Views views, int64_t seed);
+
+/* What one trained model cost. */
+typedef struct Cost {
+  const char *id;
+  int64_t seed;
+  double samples, tflop; /* of all phases */
+  double image_tokens;   /* a sample, of the last phase: what the model is used with */
+  char phases[16][16];   /* their names */
+  size_t phase_count;
+} Cost;
+
+typedef struct Costs {
+  Cost *runs;
+  size_t count, room;
+} Costs;
+
+/* costs_read: Errors: STATUS_INPUT naming file and line, STATUS_MEMORY. */
+Status costs_read(const char *path, Costs *costs);
+void costs_free(Costs *costs);
+
+/* costs_find: of that row and seed, or NULL. */
+const Cost *costs_find(const Costs *costs, const char *id, int64_t seed);
+
+#endif

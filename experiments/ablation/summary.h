@@ -1,0 +1,35 @@
+/* summary.h: what a line of a table says: a row's results over all its seeds, and its difference from another row. */
+#ifndef SEESAW_SUMMARY_H
+#define SEESAW_SUMMARY_H
+
+#include "results.h"
+
+typedef struct Summary {
+  const Row *row;
+  size_t seeds; /* 0: the row has no results yet, and all that follows is NaN */
+  const ModelRun *runs[SEEDS_MOST];
+  double mean[FAMILY_COUNT], spread[FAMILY_COUNT]; /* over the seeds; spread NaN for one seed */
+  Interval interval[FAMILY_COUNT];                 /* of the mean */
+  double samples, tflop, image_tokens;             /* means over the seeds; NaN where costs are not known */
+} Summary;
+
+/* summary_make: Errors: STATUS_MEMORY. */
+Status summary_make(const Row *row, const Answers *answers, const Costs *costs, Bootstrap *bootstrap, Summary *summary);
+
+/* run_value: one model's value on a family, in percent. */
+double run_value(const ModelRun *run, Family family);
+
+/* A row less a reference row (with the same views), paired: over the seeds that both have. */
+typedef struct Difference {
+  size_t seeds; /* that both have; 0: all that follows is NaN */
+  double mean[FAMILY_COUNT];
+  Interval interval[FAMILY_COUNT];
+  double ratio; /* the mean over families of row / reference */
+  Interval ratio_interval;
+} Difference;
+
+/* difference_make: Errors: STATUS_MEMORY. */
+Status difference_make(const Row *row, const char *against, const Answers *answers, Bootstrap *bootstrap,
+                       Difference *difference);
+
+#endif

@@ -1,0 +1,269 @@
+/* questions.c: captions and questions. */
+#include "questions.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[FAMILIES] = {"exist", "relate", "reason", "read", "probe"};
+static const char *const numbers[] = {"none", "one", "two", "three"};
+
+const char *family_name(Family family) {
+  return names[family];
+}
+
+Family family_find(const char *name) {
+  int family = 0;
+  while (family < FAMILIES && strcmp(names[family], name) != 0)
+    family++;
+  return (Family)family;
+}
+
+/* Each word is one token. Of two words the one that holds letters of the other's start elsewhere comes first. */
+static const char *const inside[] = {"red",      "green",   "blue",  "yellow", "purple",  "orange", "circle", "square",
+                                     "triangle", "diamond", "cross", "small",  "big",     "a",      "c",      "e",
+                                     "h",        "k",       "l",     "s",      "t",       "u",      "z",      "A",
+                                     "B",        "C",       "D",     "none",   "one",     "two",    "three",  "top",
+                                     "middle",   "bottom",  "left",  "center", "right",   "is",     "there",  "what",
+                                     "colour",   "shape",   "the",   "thing",  "of",      "above",  "below",  "how",
+                                     "many",     "letter",  "on",    "does",   "picture", "show",   "first",  NULL};
+static const char *const first[] = {"triangle", "diamond", "bottom", "circle", "square", "purple", "orange",
+                                    "yellow",   "middle",  "green",  "cross",  "blue",   "what",   "does",
+                                    "red",      "yes",     "top",    "how",    "no",     "is",     NULL};
+
+const TokenizerWords scene_words = {.inside = inside, .first = first, .short_headers = true};
+
+/* ---- pieces ---- */
+
+__attribute__((format(printf, 2, 3))) static void ask(Query *query, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(query->question, sizeof query->question, format, arguments);
+  va_end(arguments);
+}
+
+static void answer(Query *query, const char *word) {
+  snprintf(query->answer, sizeof query->answer, "%s", word);
+}
+
+static void answer_truth(Query *query, bool truth) {
+  answer(query, truth ? "yes" : "no");
+}
+
+static const char *colour_of(const Thing *thing) {
+  return scene_colours[thing->colour];
+}
+
+static const char *shape_of(const Thing *thing) {
+  return scene_shapes[thing->shape];
+}
+
+static const Thing *any_thing(const Scene *scene, Draws *draws) {
+  return &scene->things[draw(draws, scene->count)];
+}
+
+/* Any of those that pass; NULL if none does. */
+static const Thing *any_that(const Scene *scene, Draws *draws, bool (*passes)(const Scene *, const Thing *)) {
+  const Thing *found[THINGS_MOST];
+  size_t count = 0;
+  for (size_t i = 0; i < scene->count; i++)
+    if (passes(scene, &scene->things[i]))
+      found[count++] = &scene->things[i];
+  return count > 0 ? found[draw(draws, count)] : NULL;
+}
+
+/* ---- exist ---- */
+
+/* A colour and a shape that no thing has together. Mostly both are there, on different things. */
+static void absent_pair(const Scene *scene, Draws *draws, int *colour, int *shape) {
+  bool near = draw_chance(draws, 0.8);
+  for (size_t tries = 0; tries == 0 || scene_find(scene, *colour, *shape); tries++) {
+    bool there = near && tries < 20;
+    *colour = there ? any_thing(scene, draws)->colour : (int)draw(draws, COLOURS);
+    *shape = there ? any_thing(scene, draws)->shape : (int)draw(draws, SHAPES);
+  }
+}
+
+static void ask_existence(const Scene *scene, Draws *draws, const char *form, Query *query) {
+  bool truth = draw_chance(draws, 0.5);
+  const Thing *thing = any_thing(scene, draws);
+  int colour = thing->colour, shape = thing->shape;
+  if (!truth)
+    absent_pair(scene, draws, &colour, &shape);
+  ask(query, "%s a %s %s ?", form, scene_colours[colour], scene_shapes[shape]);
+  answer_truth(query, truth);
+}
+
+/* ---- relate ---- */
+
+typedef enum { LEFT, RIGHT, ABOVE, BELOW, DIRECTIONS } Direction;
+static const char *const directions[DIRECTIONS] = {"left of", "right of", "above", "below"};
+
+/* The nearest thing of the same row or column that lies in this direction. */
+static const Thing *neighbour(const Scene *scene, const Thing *of, Direction direction) {
+  const Thing *nearest = NULL;
+  size_t distance = SIZE_MAX;
+  for (size_t i = 0; i < scene->count; i++) {
+    const Thing *t = &scene->things[i];
+    bool along = direction == LEFT || direction == RIGHT;
+    size_t from = along ? of->column : of->row, to = along ? t->column : t->row;
+    bool aligned = along ? t->row == of->row : t->column == of->column;
+    bool ahead = direction == LEFT || direction == ABOVE ? to < from : to > from;
+    size_t away = to < from ? from - to : to - from;
+    if (aligned && ahead && away < distance) {
+      nearest = t;
+      distance = away;
+    }
+  }
+  return nearest;
+}
+
+/* Of all pairs of neighbours one; false if there is none. */
+static bool any_neighbours(const Scene *scene, Draws *draws, const Thing **of, Direction *direction) {
+  struct {
+    const Thing *of;
+    Direction direction;
+  } pairs[THINGS_MOST * DIRECTIONS];
+  size_t count = 0;
+  for (size_t i = 0; i < scene->count; i++)
+    for (int d = 0; d < DIRECTIONS; d++)
+      if (neighbour(scene, &scene->things[i], (Direction)d)) {
+        pairs[count].of = &scene->things[i];
+        pairs[count++].direction = (Direction)d;
+      }
+  size_t chosen = count > 0 ? draw(draws, count) : 0;
+  if (count > 0) {
+    *of = pairs[chosen].of;
+    *direction = pairs[chosen].direction;
+  }
+  return count > 0;
+}
+
+static void ask_relate(const Scene *scene, Draws *draws, Query *query) {
+  const Thing *of, *asked = &scene->things[0];
+  Direction direction;
+  bool colour = draw_chance(draws, 0.5);
+  const char *what = colour ? "colour" : "shape";
+  if (any_neighbours(scene, draws, &of, &direction)) {
+    asked = neighbour(scene, of, direction);
+    ask(query, "what %s is %s the %s %s ?", what, directions[direction], colour_of(of), shape_of(of));
+  } else {
+    ask(query, "what %s is the first thing ?", what);
+  }
+  answer(query, colour ? colour_of(asked) : shape_of(asked));
+}
+
+/* ---- reason ---- */
+
+static void ask_reason(const Scene *scene, Draws *draws, Query *query) {
+  size_t order[4] = {0, 1, 2, 3}, right = 0;
+  for (size_t i = 0; i < 4; i++) {
+    size_t j = i + draw(draws, 4 - i), kept = order[i];
+    order[i] = order[j];
+    order[j] = kept;
+    right = order[i] == scene->counted_times ? i : right;
+  }
+  const char *what = scene->counted_is_colour ? scene_colours[scene->counted] : scene_shapes[scene->counted];
+  ask(query, "how many %s ? A %s B %s C %s D %s", what, numbers[order[0]], numbers[order[1]], numbers[order[2]],
+      numbers[order[3]]);
+  answer(query, (const char *[]){"A", "B", "C", "D"}[right]);
+}
+
+/* ---- read ---- */
+
+static bool has_sign(const Scene *scene, const Thing *thing) {
+  (void)scene;
+  return thing->letter != NO_LETTER;
+}
+
+static void ask_read(const Scene *scene, Draws *draws, Query *query) {
+  const Thing *thing = any_that(scene, draws, has_sign);
+  ask(query, "what letter is on the %s %s ?", colour_of(thing), shape_of(thing));
+  answer(query, scene_letters[thing->letter]);
+}
+
+/* ---- probe ---- */
+
+static bool sole_shape(const Scene *scene, const Thing *thing) {
+  return scene_times(scene, -1, thing->shape) == 1;
+}
+
+/* Is the circle red? If not, a colour of another thing is named. False if no shape comes once only. */
+static bool ask_attribute(const Scene *scene, Draws *draws, Query *query) {
+  const Thing *thing = any_that(scene, draws, sole_shape);
+  bool truth = draw_chance(draws, 0.5);
+  if (!thing)
+    return false;
+  int colour = thing->colour;
+  for (size_t tries = 0; !truth && colour == thing->colour; tries++)
+    colour = tries < 20 ? any_thing(scene, draws)->colour : (int)draw(draws, COLOURS);
+  ask(query, "is the %s %s ?", shape_of(thing), scene_colours[colour]);
+  answer_truth(query, truth);
+  return true;
+}
+
+/* Is one left of, or above, another? Both lie in different columns, or rows. False if none do. */
+static bool ask_relation(const Scene *scene, Draws *draws, Query *query) {
+  bool along = draw_chance(draws, 0.5), truth = draw_chance(draws, 0.5);
+  for (size_t tries = 0; tries < 20; tries++) {
+    const Thing *one = any_thing(scene, draws), *other = any_thing(scene, draws);
+    size_t x = along ? one->column : one->row, y = along ? other->column : other->row;
+    if (x == y || (x < y) != truth)
+      continue;
+    ask(query, "is the %s %s %s the %s %s ?", colour_of(one), shape_of(one), along ? "left of" : "above",
+        colour_of(other), shape_of(other));
+    answer_truth(query, truth);
+    return true;
+  }
+  return false;
+}
+
+static void ask_probe(const Scene *scene, Draws *draws, Query *query) {
+  size_t kind = draw(draws, 3);
+  if (kind == 1 && ask_attribute(scene, draws, query))
+    return;
+  if (kind == 2 && ask_relation(scene, draws, query))
+    return;
+  ask_existence(scene, draws, "does the picture show", query);
+}
+
+void scene_ask(const Scene *scene, Family family, Draws *draws, Query *query) {
+  switch (family) {
+  case FAMILY_EXIST:
+    ask_existence(scene, draws, "is there", query);
+    break;
+  case FAMILY_RELATE:
+    ask_relate(scene, draws, query);
+    break;
+  case FAMILY_REASON:
+    ask_reason(scene, draws, query);
+    break;
+  case FAMILY_READ:
+    ask_read(scene, draws, query);
+    break;
+  default:
+    ask_probe(scene, draws, query);
+  }
+}
+
+/* ---- captions ---- */
+
+/* Which third of the grid a place lies in. */
+static size_t third(size_t place, size_t places) {
+  return 3 * (2 * place + 1) / (2 * places);
+}
+
+Status scene_caption(const Scene *scene, Text *caption) {
+  static const char *const down[] = {"top", "middle", "bottom"}, *const across[] = {"left", "center", "right"};
+  char words[128];
+  for (size_t i = 0; i < scene->count; i++) {
+    const Thing *t = &scene->things[i];
+    bool sign = t->letter != NO_LETTER;
+    snprintf(words, sizeof words, "%s%s %s %s %s %s%s%s", i > 0 ? " , " : "", down[third(t->row, scene->rows)],
+             across[third(t->column, scene->columns)], scene_sizes[t->size], colour_of(t), shape_of(t), sign ? " " : "",
+             sign ? scene_letters[t->letter] : "");
+    TRY(text_append_string(caption, words));
+  }
+  return text_append_string(caption, " .");
+}

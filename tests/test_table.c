@@ -1,0 +1,243 @@
+/* test_table.c: `seesaw table`: made-up result files with known values in, the tables out. */
+#include <criterion/criterion.h>
+
+#include "ablation_files.h"
+#include "program.h"
+#include "status.h"
+
+TestSuite(table, .init = scratch_make, .fini = scratch_remove, .timeout = 120);
+
+/* The line that starts with `start`, its columns one blank apart, or "(no line ...)"; good until the next call. */
+static const char *line_with(const char *text, const char *start) {
+  static char line[1024];
+  snprintf(line, sizeof line, "(no line '%s' in: %.700s)", start, text);
+  for (const char *at = text; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+    if (strncmp(at, start, strlen(start)) == 0) {
+      char *to = line;
+      for (const char *from = at; *from && *from != '\n' && to < line + sizeof line - 1; from++)
+        if (*from != ' ' || from[1] != ' ')
+          *to++ = *from;
+      *to = '\0';
+      break;
+    }
+  return line;
+}
+
+/* How many times `part` is there. */
+static int occurrences(const char *text, const char *part) {
+  int count = 0;
+  for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part))
+    count++;
+  return count;
+}
+
+static Run table(const char *words) {
+  Run run = program_run("table %s --results . --resamples 200", words);
+  cr_assert_eq(run.exit, 0, "%s", run.err);
+  return run;
+}
+
+/* Means are known: every row 50 %, but E2E 5 points less, and its local tokens alone 40 points less for odd seeds. */
+static int known(const char *id, Views views, int64_t seed, int family, int block) {
+  (void)family;
+  (void)block;
+  if (strcmp(id, "llava_hd") == 0 || (strcmp(id, "monkey") == 0 && seed == 3))
+    return -1;
+  if (strcmp(id, "e2e") != 0)
+    return 20;
+  return views == VIEWS_LOCAL && seed % 2 ? 4 : 18;
+}
+
+Test(table, prints_ours_beside_the_papers) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("4");
+  cr_expect_not_null(strstr(line_with(run.out, "E2E  "), " 5 45.00 ± 0.00 82.90"), "%s", line_with(run.out, "E2E "));
+  cr_expect_not_null(strstr(line_with(run.out, "E2E  "), " 86.00 6000 1.50 51.0"));
+  /* 10, 45, 10, 45, 10: mean 24, deviation sqrt(4 * 1470 / 20) */
+  cr_expect_not_null(strstr(line_with(run.out, "E2E, only Local "), "24.00 ± 19.17 43.40"), "%s",
+                     line_with(run.out, "E2E, only Local"));
+  cr_expect_not_null(strstr(line_with(run.out, "Text only"), " 5 50.00 ± 0.00 50.00 ± 0.00"), "%s",
+                     line_with(run.out, "Text only"));
+  program_free(&run);
+}
+
+Test(table, judges_only_what_differs) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("4");
+  cr_expect_eq(occurrences(run.out, "better"), 0);
+  cr_expect_eq(occurrences(run.out, "worse"), 15, "E2E by five families and three views");
+  const char *line = line_with(strstr(run.out, "Paired"), "E2E   ");
+  cr_expect_not_null(strstr(line, "-5.00 [-5.00, -5.00] worse"), "%s", line);
+  line = line_with(strstr(run.out, "Paired"), "Monkey");
+  cr_expect_not_null(strstr(line, "4 exist +0.00 [0.00, 0.00] no difference seen"), "%s", line);
+  program_free(&run);
+}
+
+static int identical(const char *id, Views views, int64_t seed, int family, int block) {
+  (void)id;
+  (void)views;
+  return files_varied("any", VIEWS_BOTH, seed, family, block);
+}
+
+Test(table, never_tells_identical_rows_apart) {
+  static const char *const tables[] = {"3", "4", "figure1", "3 --against final"};
+  files_answers(identical, 5);
+  files_costs(5);
+  for (int i = 0; i < 4; i++) {
+    Run run = table(tables[i]);
+    cr_expect_eq(occurrences(run.out, "better") + occurrences(run.out, "worse"), 0, "%s", run.out);
+    cr_expect_gt(occurrences(run.out, "no difference seen"), 15);
+    cr_expect_null(strstr(run.out, "Fewer than five"));
+    program_free(&run);
+  }
+}
+
+Test(table, says_what_is_missing) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("4");
+  const char *line = line_with(run.out, "LLaVA-HD");
+  cr_expect_not_null(strstr(line, "0 missing 85.00 missing"), "%s", line);
+  cr_expect_not_null(strstr(line_with(strstr(run.out, "Paired"), "LLaVA-HD"), "0 all - - not measured"), "%s", run.out);
+  cr_expect_not_null(strstr(run.out, "\nMonkey has no results for seed 3, which other rows have.\n"), "%s", run.out);
+  cr_expect_eq(occurrences(run.out, "has no results for seed"), 1);
+  cr_expect_not_null(strstr(run.out, "Fewer than five seeds (4 to 5 a row)"), "%s", run.out);
+  program_free(&run);
+}
+
+Test(table, shows_seeds) {
+  files_answers(known, 2);
+  files_costs(2);
+  Run run = table("4");
+  const char *seeds = strstr(run.out, "\nEvery seed\n");
+  cr_assert_not_null(seeds);
+  cr_expect_not_null(strstr(seeds, "E2E, only Local                             1  10.00   10.00"), "%s", seeds);
+  cr_expect_not_null(strstr(seeds, "E2E, only Local                             2  45.00   45.00"), "%s", seeds);
+  cr_expect_null(strstr(seeds, "Alternating, only"));
+  cr_expect_not_null(strstr(run.out, "Fewer than five seeds (2 a row)"));
+  program_free(&run);
+  run = table("4 --seeds-shown");
+  cr_expect_not_null(strstr(strstr(run.out, "\nEvery seed\n"), "Alternating, only Global"));
+  program_free(&run);
+  run = table("3");
+  cr_expect_null(strstr(run.out, "\nEvery seed\n"));
+  program_free(&run);
+}
+
+Test(table, one_seed_is_not_judged) {
+  files_answers(known, 1);
+  files_costs(1);
+  Run run = table("4");
+  cr_expect_eq(occurrences(run.out, "better") + occurrences(run.out, "worse"), 0);
+  cr_expect_not_null(strstr(line_with(strstr(run.out, "Paired"), "E2E   "), "not judged: one seed"));
+  cr_expect_not_null(strstr(line_with(run.out, "E2E   "), "1 45.00 82.90"), "%s", line_with(run.out, "E2E   "));
+  program_free(&run);
+}
+
+Test(table, compares_as_asked) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("3");
+  cr_expect_not_null(strstr(line_with(strstr(run.out, "Paired"), "gamma=90%"), " N_q=144 "), "%s", run.out);
+  cr_expect_null(strstr(strstr(run.out, "Paired"), "\nBaseline "));
+  program_free(&run);
+  run = table("3 --against e2e"); /* of no line in this table */
+  cr_expect_not_null(strstr(line_with(strstr(run.out, "Paired"), "Baseline"), "e2e 5 exist +5.00"), "%s", run.out);
+  cr_expect_eq(occurrences(run.out, "better"), 50);
+  program_free(&run);
+}
+
+Test(table, figure1_is_a_table_of_ratios) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("figure1 --csv figure1.csv");
+  const char *ratios = strstr(run.out, "\nRatios");
+  cr_assert_not_null(ratios);
+  cr_expect_not_null(strstr(line_with(ratios, "Local   "), "5 0.9000 [0.9000, 0.9000] 0.9673"), "%s", ratios);
+  cr_expect_not_null(strstr(line_with(ratios, "Local w. alt"), "1.0000 [1.0000, 1.0000] 1.0000"), "%s", ratios);
+  cr_expect_not_null(strstr(line_with(ratios, "qformer   "), "1.0000 [1.0000, 1.0000] -"), "%s", ratios);
+  program_free(&run);
+  char text[8000];
+  scratch_read(scratch_path("figure1.csv"), text, sizeof text);
+  cr_expect_not_null(strstr(text, ",image_tokens,ratio,ratio_low,ratio_high,ratio_paper\nbaseline,both,LLaVA,5,50,0,"),
+                     "%s", text);
+  cr_expect_eq(occurrences(text, "\n"), 6);
+}
+
+Test(table, writes_csv) {
+  static char text[40000];
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("4 --csv table4.csv --differences differences.csv");
+  program_free(&run);
+  scratch_read(scratch_path("table4.csv"), text, sizeof text);
+  cr_expect_eq(
+      strncmp(text, "id,views,name,seeds,exist_mean,exist_sd,exist_low,exist_high,exist_paper,relate_mean,", 85), 0,
+      "%s", text);
+  cr_expect_not_null(strstr(text, "\ne2e,both,E2E,5,45,0,45,45,82."), "%s", text);
+  cr_expect_not_null(strstr(text, "\nalternating,local,\"Alternating, only Local\",5,50,"));
+  cr_expect_not_null(strstr(text, "\nllava_hd,both,LLaVA-HD,0,nan,nan,nan,nan,85,"));
+  cr_expect_eq(occurrences(text, "\n"), 1 + 9 + 28);
+  scratch_read(scratch_path("table4.csv.origin.json"), text, sizeof text);
+  cr_expect_not_null(strstr(text, "seesaw table"));
+  scratch_read(scratch_path("differences.csv"), text, sizeof text);
+  cr_expect_not_null(strstr(text, "\ne2e,both,E2E,alternating,5,exist,-5,-5,-5,worse\n"), "%s", text);
+  cr_expect_not_null(strstr(text, "\nllava_hd,both,LLaVA-HD,alternating,0,exist,nan,nan,nan,not measured\n"));
+  cr_expect_eq(occurrences(text, "\n"), 1 + 5 * 34);
+}
+
+Test(table, same_bytes_again) {
+  files_answers(files_varied, 3);
+  files_costs(3);
+  Run first = table("4"), again = table("4"), differs = table("4 --seed 2");
+  cr_expect_str_eq(first.out, again.out);
+  cr_expect_str_neq(first.out, differs.out);
+  program_free(&first);
+  program_free(&again);
+  program_free(&differs);
+}
+
+Test(table, markdown_and_latex) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("3 --format markdown");
+  cr_expect_not_null(strstr(run.out, "\n| row | seeds | exist | POPE |"), "%s", run.out);
+  cr_expect_not_null(strstr(run.out, "\n|:--|--:|--:|"));
+  cr_expect_not_null(strstr(run.out, "\n| N_q=64 | 5 | 50.00 ± 0.00 | 83.80 |"));
+  program_free(&run);
+  run = table("4 --format latex");
+  cr_expect_not_null(strstr(run.out, "\\begin{tabular}{lrrrrrrrrrrrrrr}\nrow & seeds & exist & POPE & "), "%s",
+                     run.out);
+  cr_expect_not_null(strstr(run.out, "\nE2E & Alternating & 5 & exist & $-$5.00 & [$-$5.00, $-$5.00] & worse \\\\\n"));
+  cr_expect_not_null(strstr(run.out, "45.00 $\\pm$ 0.00"));
+  cr_expect_eq(occurrences(run.out, "\\begin{"), occurrences(run.out, "\\end{"));
+  program_free(&run);
+  run = table("3 --format latex");
+  cr_expect_not_null(strstr(run.out, "\nN\\_q=64 & ") != NULL && strstr(run.out, "\ngamma=90\\% & ") != NULL);
+  program_free(&run);
+}
+
+static void expect_mistake(const char *words, int exit, const char *part) {
+  Run run = program_run("%s", words);
+  cr_expect_eq(run.exit, exit, "%s: %d", words, run.exit);
+  cr_expect_not_null(strstr(run.err, part), "no '%s' in: %s", part, run.err);
+  program_free(&run);
+}
+
+Test(table, mistakes) {
+  expect_mistake("table", STATUS_USAGE, "which table? One of 3, 4 and figure1");
+  expect_mistake("table 5", STATUS_USAGE, "there is no table '5'");
+  expect_mistake("table 4 --against alternatng", STATUS_USAGE, "did you mean 'alternating'?");
+  expect_mistake("table 4 --against moonrise", STATUS_USAGE, "there are baseline,");
+  expect_mistake("table 4 --format html", STATUS_USAGE, "html");
+  expect_mistake("table 4 --resamples 5", STATUS_USAGE, "--resamples");
+  expect_mistake("table 4 --results nowhere", STATUS_INPUT, "nowhere/answers.csv");
+  files_answers(known, 2);
+  expect_mistake("table 4 --results .", STATUS_INPUT, "costs.csv");
+  files_costs(2);
+  expect_mistake("table 4 --results . --csv nowhere/t.csv", STATUS_OUTPUT, "nowhere/t.csv");
+  scratch_text("costs.csv", "row\n");
+  expect_mistake("table 4 --results .", STATUS_INPUT, "costs.csv: the first line is 'row'");
+}
