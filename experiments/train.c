@@ -281,11 +281,11 @@ static const char *const description =
     "warmup, clip, decay, beta1, beta2, epsilon, gamma (the router's), longest (rows of a sample). Instead of train "
     "and "
     "views: turns = GROUPS:VIEWS | GROUPS:VIEWS with period (steps a turn) or soft (steps of the period in which the "
-    "rates of one fade out and those of the other in).\n"
+    "rates of one fade out and those of the other in).\n\n"
     "OUT gets a safetensors file with the trained values and their digest for each phase, log.csv with a line a step, "
     "scheme.ini, and at the end the whole model in OUT/model, which `seesaw model generate` opens. A run that is "
     "stopped, at whatever moment, goes on with --resume from its last checkpoint and ends with the same bytes as one "
-    "that never stopped, for any number of threads.\n"
+    "that never stopped, for any number of threads.\n\n"
     "Data are LLaVA-format JSON files with a folder of pictures (without one: that of the file) and a template "
     "(without "
     "one: --template).";
