@@ -1,5 +1,6 @@
 /* scenes_pretrain.c: `seesaw scenes pretrain`: the small vision tower and the small decoder that the experiments start
  * from. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,11 +27,12 @@ typedef struct Watch {
   Progress progress;
 } Watch;
 
-static void watch(void *context, size_t step, double loss) {
+static void watch(void *context, size_t step, double loss, double caption) {
   Watch *w = context;
   progress_update(&w->progress, (double)step);
   if (step % (w->steps / 20 > 0 ? w->steps / 20 : 1) == 0) {
-    printf("%s: step %zu of %zu, loss %.4f\n", w->what, step, w->steps, loss);
+    printf("%s: step %zu of %zu, loss %.4f", w->what, step, w->steps, loss);
+    printf(isnan(caption) ? "\n" : ", of captions %.4f\n", caption);
     fflush(stdout);
   }
 }

@@ -36,11 +36,15 @@ static void add_questions(const Scene *scene, const SceneTalk *talk, Draws *draw
   for (size_t round = 0; round < talk->rounds; round++) {
     Query query;
     char first[QUESTION_ROOM + 16];
-    size_t place = round % count, chosen = place + draw(draws, count - place);
+    size_t hard = talk->easily ? round / 2 : round, place = hard % count, chosen = place + draw(draws, count - place);
     Family family = order[chosen];
-    order[chosen] = order[place];
-    order[place] = family;
-    scene_ask(scene, family, draws, &query);
+    if (talk->easily && round % 2 == 0) {
+      scene_ask_easily(scene, draws, &query);
+    } else {
+      order[chosen] = order[place];
+      order[place] = family;
+      scene_ask(scene, family, draws, &query);
+    }
     snprintf(first, sizeof first, "<image>\n%s", query.question);
     add_turn(turns, "human", round == 0 ? first : query.question);
     add_turn(turns, "gpt", query.answer);

@@ -16,8 +16,8 @@ typedef struct PretrainPlan {
   uint64_t seed;
   size_t steps, batch; /* scenes a step */
   double rate;         /* highest learning rate; cosine to 0 after a warm-up of 3 % */
-  /* Called every `every` steps; NULL: nobody is. */
-  void (*report)(void *context, size_t step, double loss);
+  /* Called every `every` steps, with the mean losses since: of tags, or of answers and of captions. NULL: nobody is. */
+  void (*report)(void *context, size_t step, double loss, double caption);
   void *context;
   size_t every;
 } PretrainPlan;

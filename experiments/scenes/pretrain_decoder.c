@@ -13,8 +13,8 @@
 #include "schedule.h"
 #include "sequence.h"
 
-enum { WORDS = 8 };                 /* of a place, at most: two things */
-enum { ROUNDS = 8, SHOWINGS = 12 }; /* questions of a conversation; ways of showing a picture */
+enum { WORDS = 8 };                  /* of a place, at most: two things */
+enum { ROUNDS = 12, SHOWINGS = 12 }; /* questions of a conversation; ways of showing a picture */
 
 /* Tokens of the words, as they stand after a blank. */
 typedef struct Lexicon {
@@ -273,7 +273,12 @@ static Lecture lecture_of(Course *c, size_t number) {
                    .first = number * c->batch};
 }
 
-static Status step(Course *c, const PretrainPlan *plan, size_t number, double *loss) {
+/* Means since the last report; of captions, and of questions. */
+typedef struct Means {
+  double sum[2], count[2];
+} Means;
+
+static Status step(Course *c, const PretrainPlan *plan, size_t number, Means *means) {
   const Schedule schedule = {.kind = SCHEDULE_COSINE, .steps = plan->steps, .warmup = 0.03};
   OptimiserRule rule = optimiser_rule();
   Lecture lecture = lecture_of(c, number);
@@ -283,8 +288,11 @@ static Status step(Course *c, const PretrainPlan *plan, size_t number, double *l
   run_reset(&c->run);
   c->run.training = true;
   store_zero(c->store);
-  *loss = pass(c, &c->run, &lecture);
-  if (!isfinite(*loss) || optimiser_step(&c->optimiser, &rule).bad != GROUP_COUNT)
+  double loss = pass(c, &c->run, &lecture);
+  size_t kind = lecture.feed == &c->captions;
+  means->sum[kind] += loss;
+  means->count[kind] += 1.0;
+  if (!isfinite(loss) || optimiser_step(&c->optimiser, &rule).bad != GROUP_COUNT)
     return status_error(STATUS_NUMERICS, "the decoder's loss is not a number at step %zu; try a lower rate", number);
   return interrupt_check();
 }
@@ -354,7 +362,7 @@ static Status prepare(Course *c, const Tokenizer *tokenizer, const PretrainPlan 
   TRY(make_lexicon(tokenizer, &c->lexicon));
   scenes.talk = (SceneTalk){.caption = true};
   TRY(feed_scenes_open(&c->captions, &scenes));
-  scenes.talk = (SceneTalk){.families = (1U << FAMILIES) - 1, .rounds = ROUNDS};
+  scenes.talk = (SceneTalk){.families = (1U << FAMILIES) - 1, .rounds = ROUNDS, .easily = true};
   TRY(feed_scenes_open(&c->questions, &scenes));
   TRY(store_train(c->store, 1U << GROUP_DECODER));
   TRY(optimiser_alloc(&c->optimiser, c->store));
@@ -381,14 +389,13 @@ static void finish(Course *c) {
 
 Status pretrain_decoder(Store *store, const Tokenizer *tokenizer, const PretrainPlan *plan, DecoderSkill *skill) {
   Course course = {.store = store, .ops = store->ops, .batch = plan->batch, .seed = plan->seed};
-  double loss = 0.0, sum = 0.0;
+  Means means = {0};
   Status status = prepare(&course, tokenizer, plan);
   for (size_t i = 0; i < plan->steps && status.code == STATUS_OK; i++) {
-    status = step(&course, plan, i, &loss);
-    sum += loss;
+    status = step(&course, plan, i, &means);
     if (plan->report && status.code == STATUS_OK && (i + 1) % plan->every == 0) {
-      plan->report(plan->context, i + 1, sum / (double)plan->every);
-      sum = 0.0;
+      plan->report(plan->context, i + 1, means.sum[0] / means.count[0], means.sum[1] / means.count[1]);
+      means = (Means){0};
     }
   }
   if (status.code == STATUS_OK)

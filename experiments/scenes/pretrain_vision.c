@@ -277,7 +277,7 @@ Status pretrain_vision(Store *store, const PretrainPlan *plan, VisionSkill *skil
     status = step(&lesson, plan, i, &loss);
     sum += loss;
     if (plan->report && status.code == STATUS_OK && (i + 1) % plan->every == 0) {
-      plan->report(plan->context, i + 1, sum / (double)plan->every);
+      plan->report(plan->context, i + 1, sum / (double)plan->every, NAN);
       sum = 0.0;
     }
   }

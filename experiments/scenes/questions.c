@@ -247,6 +247,47 @@ void scene_ask(const Scene *scene, Family family, Draws *draws, Query *query) {
   }
 }
 
+/* ---- easy questions ---- */
+
+static bool sole_colour(const Scene *scene, const Thing *thing) {
+  return scene_times(scene, thing->colour, -1) == 1;
+}
+
+static bool all_shapes_there(const Scene *scene) {
+  for (int shape = 0; shape < SHAPES; shape++)
+    if (scene_times(scene, -1, shape) == 0)
+      return false;
+  return true;
+}
+
+/* Is there a red thing? There are more colours than things, so one is always missing. */
+static void ask_presence(const Scene *scene, Draws *draws, Query *query) {
+  bool truth = draw_chance(draws, 0.5), colour = draw_chance(draws, 0.5) || all_shapes_there(scene);
+  int which = colour ? any_thing(scene, draws)->colour : any_thing(scene, draws)->shape;
+  while (!truth && scene_times(scene, colour ? which : -1, colour ? -1 : which) > 0)
+    which = (int)draw(draws, colour ? COLOURS : SHAPES);
+  ask(query, "is there a %s thing ?", colour ? scene_colours[which] : scene_shapes[which]);
+  answer_truth(query, truth);
+}
+
+void scene_ask_easily(const Scene *scene, Draws *draws, Query *query) {
+  const Thing *by_shape = any_that(scene, draws, sole_shape), *by_colour = any_that(scene, draws, sole_colour);
+  size_t kind = draw(draws, 4);
+  if (kind == 0 && by_shape) {
+    ask(query, "what colour is the %s ?", shape_of(by_shape));
+    answer(query, colour_of(by_shape));
+  } else if (kind == 1 && by_colour) {
+    ask(query, "what shape is the %s thing ?", colour_of(by_colour));
+    answer(query, shape_of(by_colour));
+  } else if (kind == 2) {
+    const Thing *thing = any_thing(scene, draws);
+    ask(query, "is the %s %s big ?", colour_of(thing), shape_of(thing));
+    answer_truth(query, thing->size == SIZE_BIG);
+  } else {
+    ask_presence(scene, draws, query);
+  }
+}
+
 /* ---- captions ---- */
 
 /* Which third of the grid a place lies in. */

@@ -33,6 +33,9 @@ typedef struct Query {
 /* scene_ask: a question of that family. */
 void scene_ask(const Scene *scene, Family family, Draws *draws, Query *query);
 
+/* scene_ask_easily: about one word of one thing: what a decoder learns first. Part of its pretraining, of no exam. */
+void scene_ask_easily(const Scene *scene, Draws *draws, Query *query);
+
 /* scene_caption: append all things, row by row: "top left big red circle k , ...". Errors: STATUS_MEMORY. */
 Status scene_caption(const Scene *scene, Text *caption);
 
