@@ -41,6 +41,9 @@ typedef struct CsvReader {
 /* csv_read: the file at PATH, whose first line must be `header`. `path` must live as long as the reader; csv_close
  * frees. Errors: STATUS_INPUT (missing, larger than 64 MB, zero bytes, another header, both printed), STATUS_MEMORY. */
 Status csv_read(CsvReader *csv, const char *path, const char *header);
+
+/* csv_parse: the same from memory, which is copied; `name` is used in messages and must live as long. */
+Status csv_parse(CsvReader *csv, const char *name, const unsigned char *bytes, size_t size, const char *header);
 void csv_close(CsvReader *csv);
 
 /* csv_row: the next row into `cells`; *there is false after the last. Errors: STATUS_INPUT naming file and line of a

@@ -31,19 +31,16 @@ size_t csv_cut(char **rest, char *cells[CSV_COLUMNS_MOST + 1]) {
   return count;
 }
 
-Status csv_read(CsvReader *csv, const char *path, const char *header) {
-  unsigned char *bytes;
-  size_t size, length = strlen(header);
-  *csv = (CsvReader){.path = path, .line = 1};
-  TRY(file_read(path, MAX_BYTES, &bytes, &size));
-  csv->text = csv->rest = (char *)bytes;
-  size_t first = strcspn(csv->text, "\r\n");
+/* Start with `size` bytes that the reader now owns, followed by a zero byte. */
+static Status begin(CsvReader *csv, const char *name, char *text, size_t size, const char *header) {
+  size_t length = strlen(header), first = strcspn(text, "\r\n");
   Status status = status_ok();
-  if (strlen(csv->text) != size)
-    status = status_error(STATUS_INPUT, "%s is not text: it holds zero bytes", path);
-  else if (first != length || memcmp(csv->text, header, length) != 0)
-    status = status_error(STATUS_INPUT, "%s: the first line is '%.*s', not '%s'", path,
-                          (int)(first < 100 ? first : 100), csv->text, header);
+  *csv = (CsvReader){.path = name, .text = text, .rest = text, .line = 1};
+  if (strlen(text) != size)
+    status = status_error(STATUS_INPUT, "%s is not text: it holds zero bytes", name);
+  else if (first != length || memcmp(text, header, length) != 0)
+    status = status_error(STATUS_INPUT, "%s: the first line is '%.*s', not '%s'", name,
+                          (int)(first < 100 ? first : 100), text, header);
   if (status.code != STATUS_OK) {
     csv_close(csv);
     return status;
@@ -52,6 +49,25 @@ Status csv_read(CsvReader *csv, const char *path, const char *header) {
   REQUIRE(csv->columns <= CSV_COLUMNS_MOST, "a header of more than %d columns", CSV_COLUMNS_MOST);
   memcpy(csv->names, csv->cells, sizeof csv->names);
   return status;
+}
+
+Status csv_read(CsvReader *csv, const char *path, const char *header) {
+  unsigned char *bytes;
+  size_t size;
+  *csv = (CsvReader){0};
+  TRY(file_read(path, MAX_BYTES, &bytes, &size));
+  return begin(csv, path, (char *)bytes, size, header);
+}
+
+Status csv_parse(CsvReader *csv, const char *name, const unsigned char *bytes, size_t size, const char *header) {
+  *csv = (CsvReader){0};
+  char *text = size < MAX_BYTES ? malloc(size + 1) : NULL;
+  if (!text)
+    return status_error(STATUS_MEMORY, "not enough memory for the %zu bytes of %s", size, name);
+  if (size > 0)
+    memcpy(text, bytes, size);
+  text[size] = '\0';
+  return begin(csv, name, text, size, header);
 }
 
 void csv_close(CsvReader *csv) {

@@ -64,8 +64,8 @@ static double paper_ratio(const Row *row, const char *against) {
     if (reference->table != row->table || reference->views != row->views || strcmp(reference->id, against) != 0)
       continue;
     ratio = 0;
-    for (int family = 0; family < FAMILY_COUNT; family++)
-      ratio += row->paper[family] / reference->paper[family] / FAMILY_COUNT;
+    for (int family = 0; family < ROW_FAMILIES; family++)
+      ratio += row->paper[family] / reference->paper[family] / ROW_FAMILIES;
   }
   return ratio;
 }
@@ -173,7 +173,7 @@ static void value_header(Sheet *sheet, bool control) {
   sheet_begin(sheet, control ? "lrrrrrrrrr" : "lrrrrrrrrrrrrrr");
   sheet_cell(sheet, "row");
   sheet_cell(sheet, "seeds");
-  for (int family = 0; family < FAMILY_COUNT; family++) {
+  for (int family = 0; family < ROW_FAMILIES; family++) {
     sheet_cell(sheet, "%s", family_names[family]);
     if (!control)
       sheet_cell(sheet, "%s", family_benchmarks[family]);
@@ -194,7 +194,7 @@ static Status print_values(const Table *table, bool control, const char *title) 
       continue;
     sheet_cell(&sheet, "%s", summary->row->name);
     sheet_cell(&sheet, "%zu", summary->seeds);
-    for (int family = 0; family < FAMILY_COUNT; family++) {
+    for (int family = 0; family < ROW_FAMILIES; family++) {
       sheet_cell(&sheet, "%s", ours_text(summary, family, text));
       if (!control)
         sheet_cell(&sheet, "%s", real_text(summary->row->paper[family], 2, text));
@@ -206,7 +206,7 @@ static Status print_values(const Table *table, bool control, const char *title) 
   return sheet_print(&sheet, table->format, title, stdout);
 }
 
-static const char *name_of(const Table *table, const char *id, Views views) {
+static const char *name_of(const Table *table, const char *id, Shown views) {
   for (size_t i = 0; i < table->count; i++) {
     const Row *row = table->lines[i].summary.row;
     if (row->views == views && strcmp(row->id, id) == 0)
@@ -219,7 +219,7 @@ static void difference_cells(Sheet *sheet, const Table *table, const Line *line)
   const Row *row = line->summary.row;
   const Difference *difference = &line->difference;
   char text[CELL_ROOM];
-  for (int family = 0; family < (difference->seeds ? FAMILY_COUNT : 1); family++) {
+  for (int family = 0; family < (difference->seeds ? ROW_FAMILIES : 1); family++) {
     sheet_cell(sheet, "%s", row->name);
     sheet_cell(sheet, "%s", name_of(table, line->against, row->views));
     sheet_cell(sheet, "%zu", difference->seeds);
@@ -278,15 +278,15 @@ static Status print_seeds(const Table *table, bool all) {
   sheet_begin(&sheet, "lrrrrrr");
   sheet_cell(&sheet, "row");
   sheet_cell(&sheet, "seed");
-  for (int family = 0; family < FAMILY_COUNT; family++)
+  for (int family = 0; family < ROW_FAMILIES; family++)
     sheet_cell(&sheet, "%s", family_names[family]);
   for (size_t i = 0; i < table->count; i++) {
     const Summary *summary = &table->lines[i].summary;
     for (size_t j = 0; (all || row_shows_seeds(summary->row)) && j < summary->seeds; j++) {
       sheet_cell(&sheet, "%s", summary->row->name);
       sheet_cell(&sheet, "%" PRId64, summary->runs[j]->seed);
-      for (int family = 0; family < FAMILY_COUNT; family++)
-        sheet_cell(&sheet, "%s", real_text(run_value(summary->runs[j], (Family)family), 2, text));
+      for (int family = 0; family < ROW_FAMILIES; family++)
+        sheet_cell(&sheet, "%s", real_text(run_value(summary->runs[j], (RowFamily)family), 2, text));
     }
   }
   return sheet_print(&sheet, table->format, "Every seed", stdout);
@@ -335,7 +335,7 @@ static void write_line(const Line *line, bool ratios, CsvWriter *csv) {
   csv_text(csv, views_names[summary->row->views]);
   csv_text(csv, summary->row->name);
   csv_integer(csv, (int64_t)summary->seeds);
-  for (int family = 0; family < FAMILY_COUNT; family++) {
+  for (int family = 0; family < ROW_FAMILIES; family++) {
     csv_real(csv, summary->mean[family]);
     csv_real(csv, summary->spread[family]);
     csv_real(csv, summary->interval[family].low);
@@ -366,7 +366,7 @@ static Status write_differences(const void *plan, CsvWriter *csv) {
   for (size_t i = 0; i < table->count; i++) {
     const Line *line = &table->lines[i];
     const Row *row = line->summary.row;
-    for (int family = 0; line->against && family < FAMILY_COUNT; family++) {
+    for (int family = 0; line->against && family < ROW_FAMILIES; family++) {
       csv_text(csv, row->id);
       csv_text(csv, views_names[row->views]);
       csv_text(csv, row->name);
@@ -419,7 +419,8 @@ static Status make_table(const Settings *settings, const Command *command, Table
   TRY(read_file(settings->results, "costs.csv", read_costs, table));
   TRY(bootstrap_alloc(&table->bootstrap, (size_t)settings->draws, (unsigned long)seed));
   TRY(make_lines(table, *settings->against ? settings->against : NULL));
-  TRY(print_table(table, settings->all_seeds));
+  if (strcmp(settings->csv, "-") != 0 && strcmp(settings->differences, "-") != 0)
+    TRY(print_table(table, settings->all_seeds));
   if (*settings->csv) {
     bool ratios = table->which == TABLE_FIGURE_1;
     TRY(csv_produce(settings->csv, ratios ? VALUE_COLUMNS RATIO_COLUMNS : VALUE_COLUMNS, write_values, table, command,
@@ -440,7 +441,7 @@ static void free_table(Table *table) {
 static const char DESCRIPTION[] =
     "Prints a table of the ablation from answers.csv and costs.csv, ours beside the paper's: means and standard "
     "deviations over seeds, and each row's difference from another one, with 95 % intervals. The intervals are "
-    "bootstrap percentiles over seeds and, within a seed, blocks of test pictures; both rows are compared on the same "
+    "bootstrap percentiles over seeds and blocks of test pictures; both rows are compared on the same "
     "seeds and blocks. A row without results is printed as missing. 'better' and 'worse' stand only where an interval "
     "excludes zero.\n\nTables:\n"
     "  3            global adapter, N_q, gamma, data; each row against the one above it\n"
@@ -458,8 +459,9 @@ Status command_table(int argc, char **argv, Ranks ranks) {
   const Option options[] = {
       {"results", OPTION_TEXT, &settings.results, "DIR", .help = "folder of the result files"},
       {"format", OPTION_CHOICE, &settings.format, "FORMAT", .help = "how to print it", .choices = SHEET_FORMATS},
-      {"csv", OPTION_TEXT, &settings.csv, "FILE", .help = "write the rows there as well, for `seesaw plot`"},
-      {"differences", OPTION_TEXT, &settings.differences, "FILE", .help = "write the differences there as well"},
+      {"csv", OPTION_TEXT, &settings.csv, "FILE",
+       .help = "write the rows there as well, for `seesaw plot`; - instead: standard output"},
+      {"differences", OPTION_TEXT, &settings.differences, "FILE", .help = "the same for the differences"},
       {"against", OPTION_TEXT, &settings.against, "ROW", .help = "the id of the row that all are compared with"},
       {"seeds-shown", OPTION_FLAG, &settings.all_seeds, .help = "print every seed's values, of all rows"},
       {"resamples", OPTION_INTEGER, &settings.draws, "N", .help = "resamples of the bootstrap", .low = 100,

@@ -10,9 +10,6 @@ static const char PAIRS[] =
     "stats data using (p = pair(column('cosine'), column('eta')), strstrt(pairs . ' ', ' ' . p . ' ') ? 0 : "
     "(pairs = pairs . ' ' . p), 0) nooutput\n"
     "count = words(pairs)\n"
-    "array tint[8] = [blue, vermilion, black, green, purple, orange, sky, grey]\n"
-    "array shape[8] = [6, 8, 4, 12, 10, 14, 2, 3]\n"
-    "of(i) = tint[(i - 1) % 8 + 1]; mark(i) = shape[(i - 1) % 8 + 1]\n"
     "away(i) = pair(column('cosine'), column('eta')) eq word(pairs, i) ? abs(column('log10_tau0')) : NaN\n";
 
 static void draw(FILE *gnuplot, const char *folder) {
@@ -30,10 +27,10 @@ static void draw(FILE *gnuplot, const char *folder) {
         "set xrange [away_min / 1.25:away_max * 1.25]; set yrange [low / 1.6:steps_max * 1.6]\n"
         "set key at screen X(width - 1.98), screen 1 - Y(0.12) left top Left reverse samplen 2.2 title 'points: "
         "measured' left font small\n"
-        "plot for [i = 1:count] data using (away(i)):'exact' with lines lw 1 lc rgb of(i) notitle, "
-        "for [i = 1:count] data using (away(i)):'predicted' with lines lw 1 dt '-' lc rgb of(i) notitle, "
-        "for [i = 1:count] data using (away(i)):'steps' with points pt mark(i) ps 0.8 lw 1.2 lc rgb of(i) notitle, "
-        "for [i = 1:count] keyentry with points pt mark(i) ps 0.8 lw 1.2 lc rgb of(i) title named(word(pairs, i)), "
+        "plot for [i = 1:count] data using (away(i)):'exact' with lines lw 1 lc rgb tint(i) notitle, "
+        "for [i = 1:count] data using (away(i)):'predicted' with lines lw 1 dt '-' lc rgb tint(i) notitle, "
+        "for [i = 1:count] data using (away(i)):'steps' with points pt mark(i) ps 0.8 lw 1.2 lc rgb tint(i) notitle, "
+        "for [i = 1:count] keyentry with points pt mark(i) ps 0.8 lw 1.2 lc rgb tint(i) title named(word(pairs, i)), "
         "keyentry with lines lw 1 lc rgb grey title 'ln(1/|τ_0|) / ln(1 + 2cη)', "
         "keyentry with lines lw 1 dt '-' lc rgb grey title 'ln(1/|τ_0|) / (2cη)'\n",
         gnuplot);

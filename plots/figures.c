@@ -10,11 +10,15 @@
 #include "table.h"
 
 extern const Figure figure_phase, figure_losses, figure_rates, figure_bifurcation, figure_basin, figure_escape,
-    figure_iterations, figure_matrix;
+    figure_iterations, figure_matrix, figure_table4, figure_figure1, figure_curves, figure_tokens, figure_gradients,
+    figure_removal, figure_attention, figure_gates, figure_kept;
 
-const Figure *const figure_table[] = {&figure_phase,       &figure_losses, &figure_rates,
-                                      &figure_bifurcation, &figure_basin,  &figure_escape,
-                                      &figure_iterations,  &figure_matrix, NULL};
+const Figure *const figure_table[] = {
+    &figure_phase,      &figure_losses,  &figure_rates,     &figure_bifurcation, &figure_basin,  &figure_escape,
+    &figure_iterations, &figure_matrix,  &figure_table4,    &figure_figure1,     &figure_curves, &figure_tokens,
+    &figure_gradients,  &figure_removal, &figure_attention, &figure_gates,       &figure_kept,   NULL};
+
+const char *const figure_sets[FIGURE_SETS] = {"theory", "ablation"};
 
 static const char *const ENDINGS[PICTURE_COUNT] = {".png", ".pdf"};
 static const char *const STARTS[PICTURE_COUNT] = {"\x89PNG", "%PDF"};
@@ -59,10 +63,16 @@ static Status check_inputs(const Figure *figure, const char *results) {
   return status_ok();
 }
 
-/* The caption's small print runs to about 19 characters an inch. */
+/* The figure's note, then where its data come from. The small print runs to about 19 characters an inch. */
 static char *read_caption(const Figure *figure, const char *results) {
   char *path = path_join(results, figure->inputs[0].file);
-  char *caption = path ? caption_read(path, (size_t)((figure->width - 0.16) * 19)) : NULL;
+  char *caption = path ? caption_read(path, (size_t)((figure->width - 0.16) * 19)) : NULL, *noted = NULL;
+  if (caption && figure->note) {
+    if (asprintf(&noted, "%s\n%s", figure->note, caption) < 0)
+      noted = NULL;
+    free(caption);
+    caption = noted;
+  }
   free(path);
   return caption;
 }

@@ -16,12 +16,19 @@ typedef struct FigureInput {
   const char *texts;   /* "method,rule"; "" for none */
   const char *numbers; /* "step,excess" */
   const char *only[2]; /* a text column and a word: the figure draws only rows with that word; NULL: all rows */
+  const char *labels;  /* columns that hold any text; NULL for none */
 } FigureInput;
 
+/* The sets that figures come in, each with a folder of result files of its own: results/theory, results/ablation. */
+typedef enum { FIGURES_THEORY, FIGURES_ABLATION, FIGURE_SETS } FigureSet;
+extern const char *const figure_sets[FIGURE_SETS]; /* "theory", "ablation" */
+
 typedef struct Figure {
-  const char *name;      /* "phase" */
+  const char *name; /* "phase" */
+  FigureSet set;
   const char *title;     /* one line, for help */
   FigureInput inputs[4]; /* ends with a NULL file; the caption speaks of the first */
+  const char *note;      /* lines that the caption begins with; NULL for none */
   const char *command;   /* how those are made, for the message when one is missing */
   double width, height;  /* inches, without the caption, whose height is added */
   /* write the gnuplot commands; `folder` holds the inputs */

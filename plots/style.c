@@ -83,6 +83,11 @@ static const char COMMON[] =
     "set key font small samplen 2.6 spacing 1.15 height 0.3 width 0\n"
     "set xlabel offset 0, 0.3\n"
     "set format '%h'; set minussign\n"
+    "array tints[8] = [blue, vermilion, black, green, purple, orange, sky, grey]\n"
+    "array marks[8] = [6, 8, 4, 12, 10, 14, 2, 3]\n"
+    "tick(m) = m > 0 ? 10 ** floor(log10(m / 2.0)) * (m / 2.0 >= 5 * 10 ** floor(log10(m / 2.0)) ? 5 : m / 2.0 >= 2 * "
+    "10 ** floor(log10(m / 2.0)) ? 2 : 1) : 1\n"
+    "tint(i) = tints[(i - 1) % 8 + 1]; mark(i) = marks[(i - 1) % 8 + 1]; dash(i) = (i - 1) / 8 % 4 + 1\n"
     "positive(x) = x > 0 && x < 1e300 ? x : NaN\n";
 
 static void write_caption(FILE *gnuplot, const char *caption) {
@@ -115,11 +120,35 @@ void style_data(FILE *gnuplot, const char *folder, const char *file) {
   free(path);
 }
 
+void style_words(FILE *gnuplot, const char *column, const char *list) {
+  fprintf(gnuplot,
+          "%s = ''\n"
+          "stats data using (strstrt(%s . ' ', ' ' . strcol('%s') . ' ') ? 0 : (%s = %s . ' ' . strcol('%s'), 0)) "
+          "nooutput\n",
+          list, list, column, list, list, column);
+}
+
+void style_row(FILE *gnuplot, const char *panels, double right, double top, double bottom) {
+  fprintf(
+      gnuplot,
+      "left = 0.68; gap = 0.14; side = (width - left - %.3f - (%s - 1) * gap) / (%s)\n"
+      "set bmargin at screen Y(below + %.3f); set tmargin at screen 1 - Y(%.3f)\n"
+      "panel(i) = sprintf(\"set lmargin at screen %%.6f; set rmargin at screen %%.6f; set format y '%%s'; set ylabel "
+      "'%%s' offset 1, 0\", X(left + (i - 1) * (side + gap)), X(left + (i - 1) * (side + gap) + side), "
+      "i > 1 ? '' : '%%h', i > 1 ? '' : label)\n",
+      right, panels, panels, bottom, top);
+}
+
+void style_key(FILE *gnuplot, double right, double top) {
+  fprintf(gnuplot,
+          "set key at screen X(width - %.3f), screen 1 - Y(%.3f) left top Left reverse noenhanced samplen 2.2\n"
+          "if (words(rows) > 14) { set key font '" FONT ",6' spacing 0.85 }\n",
+          right, top);
+}
+
 void style_methods(FILE *gnuplot) {
-  fputs("methods = ''\n"
-        "stats data using (strstrt(methods . ' ', ' ' . strcol('method') . ' ') ? 0 : "
-        "(methods = methods . ' ' . strcol('method'), 0)) nooutput\n"
-        "count = words(methods)\n"
+  style_words(gnuplot, "method", "methods");
+  fputs("count = words(methods)\n"
         "place(m) = sum [i = 1:count] (word(methods, i) eq m ? i : 0)\n",
         gnuplot);
 }

@@ -7,6 +7,8 @@
  *   title(m)        its name in a key
  *   blue, orange, ... colours by name (Okabe and Ito's, told apart by colour-blind readers), and grey, pale
  *   positive(x)     x, or NaN where a logarithmic axis has no place for it
+ *   tint(i), mark(i), dash(i)  colour, point shape and dash of the i-th of any number of things, from 1
+ *   tick(m)         a round number that goes two to four times into m
  *   small           the font of keys and numbers, below the common size
  * Data files are read with their header line; in a line plot a point that is NaN is left out, not a gap. */
 #ifndef SEESAW_STYLE_H
@@ -25,6 +27,19 @@ void style_data(FILE *gnuplot, const char *folder, const char *file);
 /* style_methods: `methods` <- the methods that `data` holds, in its order, separated by blanks; `count` <- how many;
  * place(m) <- the place of method m, from 1. */
 void style_methods(FILE *gnuplot);
+
+/* style_words: the gnuplot variable LIST <- the words that `column` of `data` holds, in its order, separated by blanks.
+ */
+void style_words(FILE *gnuplot, const char *column, const char *list);
+
+/* style_row: a row of `panels` (a gnuplot expression) of one height, which end `right` inches before the right border;
+ * `top` and `bottom` inches are left above and below them. Then `eval panel(i)` sets the margins of the i-th from the
+ * left; only the first has numbers and a label on its vertical axis, that of the gnuplot variable `label`. */
+void style_row(FILE *gnuplot, const char *panels, double right, double top, double bottom);
+
+/* style_key: a key in the right margin of `right` inches, `top` below the upper border, with as many entries as the
+ * gnuplot variable `rows` has words: many are set in small print. */
+void style_key(FILE *gnuplot, double right, double top);
 
 /* style_span: after style_methods, how much of a run's log is worth drawing:
  *   least     the excess below which there is only rounding

@@ -33,7 +33,7 @@ static bool listed(const char *name, const char *names) {
 }
 
 static Status require_columns(const Table *table, const char *names, const char *command) {
-  for (const char *at = names; *at; at += *at == ',') {
+  for (const char *at = names; at && *at; at += *at == ',') {
     size_t length = strcspn(at, ",");
     bool found = false;
     for (size_t i = 0; i < table->columns; i++)
@@ -61,6 +61,7 @@ static Status read_header(Table *table, char **rest, const FigureInput *input, c
     table->finite[i] = false;
   }
   TRY(require_columns(table, input->texts, command));
+  TRY(require_columns(table, input->labels, command));
   return require_columns(table, input->numbers, command);
 }
 

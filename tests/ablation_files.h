@@ -12,7 +12,7 @@ enum { FILES_ITEMS = 40, FILES_BLOCKS = 10 }; /* questions a block */
 
 /* How many of a block's FILES_ITEMS questions are answered right, an even number: the value is then 2.5 times that in
  * percent, F1 (as many wrong on either side) like accuracy. Below zero: there is no such run. */
-typedef int (*Level)(const char *id, Views views, int64_t seed, int family, int block);
+typedef int (*Level)(const char *id, Shown views, int64_t seed, int family, int block);
 
 static inline FILE *files_open(const char *name) {
   FILE *stream = fopen(scratch_path(name), "w");
@@ -30,8 +30,8 @@ static inline bool files_is_first(size_t line, bool views_too) {
 }
 
 static inline void files_block(FILE *stream, const Row *row, int64_t seed, int family, int block, int right) {
-  int half = family_is_f1((Family)family) ? right / 2 : 0, wrong = half || !right ? FILES_ITEMS / 2 - half : 0;
-  wrong = family_is_f1((Family)family) ? wrong : 0;
+  int half = family_is_f1((RowFamily)family) ? right / 2 : 0, wrong = half || !right ? FILES_ITEMS / 2 - half : 0;
+  wrong = family_is_f1((RowFamily)family) ? wrong : 0;
   fprintf(stream, "%s,%" PRId64 ",%s,%s,%d,%d,%d,%d,%d,%d\n", row->id, seed, views_names[row->views],
           family_names[family], block, FILES_ITEMS, right, half, wrong, wrong);
 }
@@ -42,7 +42,7 @@ static inline void files_answers(Level level, int64_t seeds) {
   fputs("row,seed,views,family,block,items,correct,tp,fp,fn\n", stream);
   for (size_t line = 0; line < ablation_row_count; line++)
     for (int64_t seed = 1; files_is_first(line, true) && seed <= seeds; seed++)
-      for (int family = 0; family < FAMILY_COUNT; family++)
+      for (int family = 0; family < ROW_FAMILIES; family++)
         for (int block = 0; block < FILES_BLOCKS; block++) {
           const Row *row = &ablation_rows[line];
           int right = level(row->id, row->views, seed, family, block);
@@ -66,13 +66,13 @@ static inline void files_costs(int64_t seeds) {
 }
 
 /* A level that varies with row, family, seed and block. */
-static inline int files_varied(const char *id, Views views, int64_t seed, int family, int block) {
+static inline int files_varied(const char *id, Shown views, int64_t seed, int family, int block) {
   int row = 0;
   for (const char *c = id; *c; c++)
     row += *c;
   double noise = rng_normal(rng_make((uint64_t)seed, RNG_TEST, (uint32_t)(row + 1000 * (int)views)),
                             (uint64_t)(10 * family + block));
-  double collapse = views == VIEWS_LOCAL && strcmp(id, "e2e") == 0 && seed % 2 ? -9 : 0;
+  double collapse = views == SHOWN_LOCAL && strcmp(id, "e2e") == 0 && seed % 2 ? -9 : 0;
   int right = 2 * (int)(13 + row % 5 + family / 2.0 + collapse / 2 - (int)views + 0.7 * noise);
   return right < 0 ? 0 : right > FILES_ITEMS ? FILES_ITEMS : right;
 }
@@ -107,8 +107,8 @@ static inline void files_diagnostics(void) {
         fprintf(losses, "%s,%d,both,%s,%s,%.3f\n", ids[id], seed, states[state % 3], states[state / 3],
                 1 + 0.3 * (state % 3) * (1 + id) + 0.5 * (state / 3) + 0.01 * seed);
       for (int layer = 0; layer < 4; layer++)
-        fprintf(attention, "%s,%d,%d,%.3f,%.3f,%.3f\n", ids[id], seed, layer, 0.3 - 0.05 * layer + 0.01 * seed, 0.2,
-                0.5 + 0.05 * layer - 0.01 * seed);
+        fprintf(attention, "%s,%d,%d,%.3f,%.3f,%.3f\n", ids[id], seed, layer,
+                0.3 - 0.05 * layer * (1 + id) / 2 + 0.01 * seed, 0.2, 0.5 + 0.05 * layer - 0.01 * seed);
       for (int gamma = 1; gamma <= 4; gamma++)
         fprintf(router, "%s,%d,%g,%g,%g,%g\n", ids[id], seed, 0.25 * gamma, 0.2 * gamma + 0.05, 70.0 + gamma + seed,
                 60.0 + 2 * gamma - id);

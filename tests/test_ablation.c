@@ -31,7 +31,7 @@ Test(ablation, rows_are_those_of_the_paper) {
     cr_expect_not_null(row_id(row->id));
     cr_expect(row->against == NULL || row_id(row->against) != NULL, "%s against %s", row->name, row->against);
     cr_expect_eq(isnan(row->paper[0]), row->control || strncmp(row->id, "qformer", 7) == 0, "%s", row->name);
-    for (int family = 0; family < FAMILY_COUNT && row->table != TABLE_FIGURE_1; family++)
+    for (int family = 0; family < ROW_FAMILIES && row->table != TABLE_FIGURE_1; family++)
       sum += isnan(row->paper[family]) ? 0 : row->paper[family];
     for (size_t j = 0; j < i; j++)
       cr_expect(row->table != ablation_rows[j].table || row->views != ablation_rows[j].views ||
@@ -195,33 +195,35 @@ Test(ablation, ratios) {
   bootstrap_free(&bootstrap);
 }
 
-/* One seed's blocks: a chance of success that varies by seed (standard deviation `seeds_differ`) and by picture, the
- * latter alike for both rows. */
-static void draw_row(Made *made, size_t seeds, uint64_t trial, uint64_t row, double seeds_differ) {
+/* A chance of success that varies by seed (standard deviation `seeds_differ`), by picture, and by how a row takes to a
+ * picture (`rows_differ`); the pictures are the same for all seeds. */
+static void draw_row(Made *made, size_t seeds, uint64_t trial, uint64_t row, double seeds_differ, double rows_differ) {
+  Rng world = rng_make(trial, RNG_TEST, 1000);
   *made = (Made){.sample = {.seeds = seeds}};
   for (size_t i = 0; i < seeds; i++) {
     Rng rng = rng_make(trial, RNG_TEST, (uint32_t)i);
     double seed = seeds_differ * rng_normal(rng, 9000 + row);
     made->sample.blocks[i] = made->counts[i];
-    for (int block = 0; block < BLOCK_COUNT; block++) {
-      double chance = 1 / (1 + exp(-0.5 - seed - 0.3 * rng_normal(rng, 8000 + (uint64_t)block)));
+    for (uint64_t block = 0; block < BLOCK_COUNT; block++) {
+      double picture = 0.3 * rng_normal(world, block) + rows_differ * rng_normal(world, 100 + 20 * row + block);
+      double chance = 1 / (1 + exp(-0.5 - seed - picture));
       made->counts[i][block].items = 60;
       for (uint64_t item = 0; item < 60; item++)
-        made->counts[i][block].correct += rng_uniform(rng, 1000 * row + 100 * (uint64_t)block + item) < chance;
+        made->counts[i][block].correct += rng_uniform(rng, 1000 * row + 100 * block + item) < chance;
     }
   }
 }
 
-/* How often the interval of the difference of two rows that do not differ holds zero. */
-static double coverage(size_t seeds, double seeds_differ) {
+/* How often the interval of the difference of two rows that do not differ on the whole holds zero. */
+static double coverage(size_t seeds, double seeds_differ, double rows_differ) {
   enum { TRIALS = 200 };
   int held = 0;
   Bootstrap bootstrap;
   Interval interval;
   expect_ok(bootstrap_alloc(&bootstrap, 400, 1));
   for (uint64_t trial = 0; trial < TRIALS; trial++) {
-    draw_row(&one, seeds, trial, 0, seeds_differ);
-    draw_row(&other, seeds, trial, 1, seeds_differ);
+    draw_row(&one, seeds, trial, 0, seeds_differ, rows_differ);
+    draw_row(&other, seeds, trial, 1, seeds_differ, rows_differ);
     expect_ok(bootstrap_difference(&bootstrap, &one.sample, &other.sample, &interval));
     held += interval.low <= 0 && interval.high >= 0;
   }
@@ -231,11 +233,13 @@ static double coverage(size_t seeds, double seeds_differ) {
 
 /* The header's numbers; 200 trials: a standard error of 1 to 3 %. */
 Test(ablation, coverage) {
-  double pictures = coverage(5, 0.0), mixed = coverage(10, 0.15), few = coverage(3, 0.5), five = coverage(5, 0.5);
-  cr_expect(pictures > 0.94, "%g", pictures);
-  cr_expect(mixed > 0.9, "%g", mixed);
-  cr_expect(five > 0.78 && five < 0.94, "%g", five);
-  cr_expect(few > 0.6 && few < 0.84, "%g", few);
+  double questions = coverage(5, 0.0, 0.0), pictures = coverage(10, 0.0, 0.4), both = coverage(5, 0.15, 0.2);
+  double five = coverage(5, 0.5, 0.0), three = coverage(3, 0.5, 0.0);
+  cr_expect(questions > 0.95, "%g", questions);
+  cr_expect(pictures > 0.84 && pictures < 0.97, "%g", pictures);
+  cr_expect(both > 0.88, "%g", both);
+  cr_expect(five > 0.8 && five < 0.95, "%g", five);
+  cr_expect(three > 0.64 && three < 0.86, "%g", three);
 }
 
 Test(ablation, samples_of_different_size_are_a_mistake, .signal = SIGABRT) {
@@ -247,7 +251,7 @@ Test(ablation, samples_of_different_size_are_a_mistake, .signal = SIGABRT) {
 
 /* ---- result files ---- */
 
-static int level_by_seed(const char *id, Views views, int64_t seed, int family, int block) {
+static int level_by_seed(const char *id, Shown views, int64_t seed, int family, int block) {
   (void)block;
   if (strcmp(id, "monkey") == 0 || (strcmp(id, "e2e") == 0 && seed == 2))
     return -1;
@@ -264,7 +268,7 @@ static void read_files(Level level, int64_t seeds) {
   expect_ok(costs_read(scratch_path("costs.csv"), &costs));
 }
 
-static const Row *line_of(PaperTable table, const char *id, Views views) {
+static const Row *line_of(PaperTable table, const char *id, Shown views) {
   for (size_t i = 0; i < ablation_row_count; i++)
     if (ablation_rows[i].table == table && ablation_rows[i].views == views && strcmp(ablation_rows[i].id, id) == 0)
       return &ablation_rows[i];
@@ -278,12 +282,12 @@ Test(ablation, summaries) {
   Difference difference;
   read_files(level_by_seed, 3);
   expect_ok(bootstrap_alloc(&bootstrap, 500, 1));
-  expect_ok(summary_make(line_of(TABLE_4, "alternating", VIEWS_BOTH), &answers, &costs, &bootstrap, &summary));
+  expect_ok(summary_make(line_of(TABLE_4, "alternating", SHOWN_BOTH), &answers, &costs, &bootstrap, &summary));
   cr_expect_eq(summary.seeds, 3);
-  for (int family = 0; family < FAMILY_COUNT; family++) {
+  for (int family = 0; family < ROW_FAMILIES; family++) {
     expect_close(summary.mean[family], 2.5 * (18 + 2 * family));
     expect_close(summary.spread[family], 10.0);
-    expect_close(run_value(summary.runs[1], (Family)family), 2.5 * (18 + 2 * family));
+    expect_close(run_value(summary.runs[1], (RowFamily)family), 2.5 * (18 + 2 * family));
     expect_close(summary.interval[family].low, 2.5 * (14 + 2 * family)); /* 1/27 of the resamples have one seed only */
     expect_close(summary.interval[family].high, 2.5 * (22 + 2 * family));
   }
@@ -291,17 +295,17 @@ Test(ablation, summaries) {
   expect_close(summary.tflop, 1.5);
   cr_expect(summary.image_tokens > 38);
 
-  expect_ok(summary_make(line_of(TABLE_4, "e2e", VIEWS_LOCAL), &answers, &costs, &bootstrap, &summary));
+  expect_ok(summary_make(line_of(TABLE_4, "e2e", SHOWN_LOCAL), &answers, &costs, &bootstrap, &summary));
   cr_expect_eq(summary.seeds, 2);
   cr_expect_eq(summary.runs[1]->seed, 3);
   expect_close(summary.mean[0], 2.5 * 14);
   expect_ok(difference_make(summary.row, "alternating", &answers, &bootstrap, &difference));
   cr_expect_eq(difference.seeds, 2, "seeds 1 and 3");
-  for (int family = 0; family < FAMILY_COUNT; family++)
+  for (int family = 0; family < ROW_FAMILIES; family++)
     cr_expect(difference.mean[family] == 0 && difference.interval[family].low == 0);
   expect_close(difference.ratio, 1.0);
 
-  expect_ok(summary_make(line_of(TABLE_4, "monkey", VIEWS_BOTH), &answers, &costs, &bootstrap, &summary));
+  expect_ok(summary_make(line_of(TABLE_4, "monkey", SHOWN_BOTH), &answers, &costs, &bootstrap, &summary));
   cr_expect(summary.seeds == 0 && isnan(summary.mean[0]) && isnan(summary.interval[0].low) && isnan(summary.samples));
   expect_ok(difference_make(summary.row, "alternating", &answers, &bootstrap, &difference));
   cr_expect(difference.seeds == 0 && isnan(difference.mean[0]) && isnan(difference.ratio_interval.high));
@@ -318,7 +322,7 @@ Test(ablation, costs_may_be_missing) {
   expect_ok(answers_read(scratch_path("answers.csv"), &answers));
   expect_ok(costs_read(scratch_path("costs.csv"), &costs));
   expect_ok(bootstrap_alloc(&bootstrap, 100, 1));
-  expect_ok(summary_make(line_of(TABLE_3, "baseline", VIEWS_BOTH), &answers, &costs, &bootstrap, &summary));
+  expect_ok(summary_make(line_of(TABLE_3, "baseline", SHOWN_BOTH), &answers, &costs, &bootstrap, &summary));
   cr_expect(summary.seeds == 3 && isnan(summary.samples) && isnan(summary.tflop) && isnan(summary.image_tokens));
   bootstrap_free(&bootstrap);
   answers_free(&answers);

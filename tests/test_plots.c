@@ -1,5 +1,5 @@
-/* test_plots.c: every figure draws from tiny files (fixtures/plots: the commands' formats, numbers rounded by hand),
- * and whatever goes wrong is said in one sentence and leaves no picture behind. */
+/* test_plots.c: every figure of the theory draws from tiny files (fixtures/plots: the commands' formats, numbers
+ * rounded by hand), and whatever goes wrong is said in one sentence and leaves no picture behind. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <fcntl.h>
@@ -81,7 +81,7 @@ static void show_gnuplot(void) {
 ParameterizedTestParameters(plots, draws) {
   static char names[32][16];
   size_t count = 0;
-  for (const Figure *const *figure = figure_table; *figure; figure++)
+  for (const Figure *const *figure = figure_table; *figure && (*figure)->set == FIGURES_THEORY; figure++)
     snprintf(names[count++], sizeof names[0], "%s", (*figure)->name);
   return cr_make_param_array(char[16], names, count);
 }
@@ -470,7 +470,7 @@ Test(plots, command_draws) {
 
 Test(plots, command_draws_the_others) {
   char text[8000];
-  snprintf(arguments, sizeof arguments, "all --results '%s' --out '%s'", scratch_folder, scratch_folder);
+  snprintf(arguments, sizeof arguments, "theory --results '%s' --out '%s'", scratch_folder, scratch_folder);
   cr_assert_eq(chdir(scratch_folder), 0);
   cr_assert_eq(system("cp '" FIXTURES "/escape.csv' '" FIXTURES "/rates.csv' ."), 0);
   scratch_text("losses.csv", "method\n");

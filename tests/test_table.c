@@ -38,14 +38,14 @@ static Run table(const char *words) {
 }
 
 /* Means are known: every row 50 %, but E2E 5 points less, and its local tokens alone 40 points less for odd seeds. */
-static int known(const char *id, Views views, int64_t seed, int family, int block) {
+static int known(const char *id, Shown views, int64_t seed, int family, int block) {
   (void)family;
   (void)block;
   if (strcmp(id, "llava_hd") == 0 || (strcmp(id, "monkey") == 0 && seed == 3))
     return -1;
   if (strcmp(id, "e2e") != 0)
     return 20;
-  return views == VIEWS_LOCAL && seed % 2 ? 4 : 18;
+  return views == SHOWN_LOCAL && seed % 2 ? 4 : 18;
 }
 
 Test(table, prints_ours_beside_the_papers) {
@@ -75,10 +75,10 @@ Test(table, judges_only_what_differs) {
   program_free(&run);
 }
 
-static int identical(const char *id, Views views, int64_t seed, int family, int block) {
+static int identical(const char *id, Shown views, int64_t seed, int family, int block) {
   (void)id;
   (void)views;
-  return files_varied("any", VIEWS_BOTH, seed, family, block);
+  return files_varied("any", SHOWN_BOTH, seed, family, block);
 }
 
 Test(table, never_tells_identical_rows_apart) {
@@ -180,6 +180,9 @@ Test(table, writes_csv) {
   cr_expect_not_null(strstr(text, "\nalternating,local,\"Alternating, only Local\",5,50,"));
   cr_expect_not_null(strstr(text, "\nllava_hd,both,LLaVA-HD,0,nan,nan,nan,nan,85,"));
   cr_expect_eq(occurrences(text, "\n"), 1 + 9 + 28);
+  run = table("4 --csv -");
+  cr_expect_str_eq(run.out, text, "to standard output: nothing but the rows");
+  program_free(&run);
   scratch_read(scratch_path("table4.csv.origin.json"), text, sizeof text);
   cr_expect_not_null(strstr(text, "seesaw table"));
   scratch_read(scratch_path("differences.csv"), text, sizeof text);

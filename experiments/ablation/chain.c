@@ -75,6 +75,8 @@ static ModelConfig relevant(const ModelConfig *config, const Phase *phase) {
   bool compression = phase_groups(phase) >> GROUP_COMPRESSION & 1;
   if (phase->gamma >= 0.0)
     c.switches.gamma = phase->gamma;
+  if (phase->global != BRIDGE_COUNT)
+    c.global = phase->global;
   if (!(views_of(phase) & VIEWS_LOCAL)) {
     Switches none = switches_released();
     none.gate_shares_weight = c.switches.gate_shares_weight;
@@ -206,6 +208,7 @@ static Status train_link(const ChainPlan *plan, Store *store, const Place *place
                      .phase = link->phase,
                      .feed = plan->feed(plan->context, link->phase->data),
                      .features = plan->features,
+                     .identity = place->what.bytes,
                      .seed = plan->seed,
                      .folder = place->folder,
                      .interval = 100,

@@ -46,7 +46,7 @@ static Status grow(void **items, size_t count, size_t *room, size_t size, const 
 
 enum { COLUMN_VIEWS = 2, COLUMN_FAMILY, COLUMN_BLOCK, COLUMN_COUNTS };
 
-const ModelRun *answers_find(const Answers *answers, const char *id, Views views, int64_t seed) {
+const ModelRun *answers_find(const Answers *answers, const char *id, Shown views, int64_t seed) {
   for (size_t i = answers->count; i-- > 0;) /* from the end: while reading, a line mostly belongs to the last run */
     if (answers->runs[i].seed == seed && answers->runs[i].views == views && strcmp(answers->runs[i].id, id) == 0)
       return &answers->runs[i];
@@ -69,7 +69,7 @@ static Status find_run(Answers *answers, const CsvReader *csv, const ModelRun *k
   return status_ok();
 }
 
-static Status read_counts(const CsvReader *csv, Family family, Counts *counts) {
+static Status read_counts(const CsvReader *csv, RowFamily family, Counts *counts) {
   int64_t *const fields[] = {&counts->items, &counts->correct, &counts->true_positive, &counts->false_positive,
                              &counts->false_negative};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -97,18 +97,18 @@ static Status read_answer(Answers *answers, const CsvReader *csv) {
   TRY(csv_read_word(csv, COLUMN_VIEWS, views_names, &views));
   TRY(csv_read_word(csv, COLUMN_FAMILY, family_names, &family));
   TRY(csv_read_integer(csv, COLUMN_BLOCK, 0, BLOCK_COUNT - 1, &block));
-  key.views = (Views)views;
+  key.views = (Shown)views;
   TRY(find_run(answers, csv, &key, &run));
   Counts *counts = &run->counts[family][block];
   if (counts->items > 0)
     return csv_error(csv, "row '%s', seed %" PRId64 ", views %s, family %s, block %" PRId64 " comes a second time",
                      key.id, key.seed, views_names[views], family_names[family], block);
-  return read_counts(csv, (Family)family, counts);
+  return read_counts(csv, (RowFamily)family, counts);
 }
 
 /* Every block is there, and is the same questions as in the first run of that seed. */
 static Status check_run(const char *path, const ModelRun *run, const ModelRun *first) {
-  for (int family = 0; family < FAMILY_COUNT; family++)
+  for (int family = 0; family < ROW_FAMILIES; family++)
     for (int block = 0; block < BLOCK_COUNT; block++) {
       int64_t items = run->counts[family][block].items, expected = first->counts[family][block].items;
       if (items == 0)
@@ -153,15 +153,29 @@ static Status read_answers(CsvReader *csv, Answers *answers) {
   return status_ok();
 }
 
-Status answers_read(const char *path, Answers *answers) {
-  CsvReader csv;
-  *answers = (Answers){0};
-  TRY(csv_read(&csv, path, "row,seed,views,family,block,items,correct,tp,fp,fn"));
-  Status status = read_answers(&csv, answers);
-  csv_close(&csv);
+static const char ANSWERS_HEADER[] = "row,seed,views,family,block,items,correct,tp,fp,fn";
+
+/* All that the reader has; it is closed. */
+static Status take_answers(CsvReader *csv, Answers *answers) {
+  Status status = read_answers(csv, answers);
+  csv_close(csv);
   if (status.code != STATUS_OK)
     answers_free(answers);
   return status;
+}
+
+Status answers_read(const char *path, Answers *answers) {
+  CsvReader csv;
+  *answers = (Answers){0};
+  TRY(csv_read(&csv, path, ANSWERS_HEADER));
+  return take_answers(&csv, answers);
+}
+
+Status answers_parse(const char *name, const unsigned char *bytes, size_t size, Answers *answers) {
+  CsvReader csv;
+  *answers = (Answers){0};
+  TRY(csv_parse(&csv, name, bytes, size, ANSWERS_HEADER));
+  return take_answers(&csv, answers);
 }
 
 void answers_free(Answers *answers) {
@@ -224,21 +238,34 @@ static Status read_cost(Costs *costs, const CsvReader *csv) {
   return status_ok();
 }
 
-Status costs_read(const char *path, Costs *costs) {
-  CsvReader csv;
+static const char COSTS_HEADER[] = "row,seed,phase,samples,steps,tflop,image_tokens,seconds,hash";
+
+static Status take_costs(CsvReader *csv, Costs *costs) {
   bool there = true;
-  *costs = (Costs){0};
-  TRY(csv_read(&csv, path, "row,seed,phase,samples,steps,tflop,image_tokens,seconds,hash"));
-  Status status = csv_row(&csv, &there);
+  Status status = csv_row(csv, &there);
   while (there && status.code == STATUS_OK) {
-    status = read_cost(costs, &csv);
+    status = read_cost(costs, csv);
     if (status.code == STATUS_OK)
-      status = csv_row(&csv, &there);
+      status = csv_row(csv, &there);
   }
-  csv_close(&csv);
+  csv_close(csv);
   if (status.code != STATUS_OK)
     costs_free(costs);
   return status;
+}
+
+Status costs_read(const char *path, Costs *costs) {
+  CsvReader csv;
+  *costs = (Costs){0};
+  TRY(csv_read(&csv, path, COSTS_HEADER));
+  return take_costs(&csv, costs);
+}
+
+Status costs_parse(const char *name, const unsigned char *bytes, size_t size, Costs *costs) {
+  CsvReader csv;
+  *costs = (Costs){0};
+  TRY(csv_parse(&csv, name, bytes, size, COSTS_HEADER));
+  return take_costs(&csv, costs);
 }
 
 void costs_free(Costs *costs) {

@@ -16,8 +16,8 @@
 typedef struct ModelRun {
   const char *id; /* of the row */
   int64_t seed;
-  Views views;
-  Counts counts[FAMILY_COUNT][BLOCK_COUNT];
+  Shown views;
+  Counts counts[ROW_FAMILIES][BLOCK_COUNT];
 } ModelRun;
 
 typedef struct Answers {
@@ -29,10 +29,13 @@ typedef struct Answers {
  * that is not one, counts that contradict each other, the same line twice), or file, row, seed and block (one that is
  * missing, or not as large as for other rows; more than SEEDS_MOST seeds); STATUS_MEMORY. */
 Status answers_read(const char *path, Answers *answers);
+
+/* answers_parse: the same from memory; `name` is used in messages. */
+Status answers_parse(const char *name, const unsigned char *bytes, size_t size, Answers *answers);
 void answers_free(Answers *answers);
 
 /* answers_find: the run, or NULL. */
-const ModelRun *answers_find(const Answers *answers, const char *id, Views views, int64_t seed);
+const ModelRun *answers_find(const Answers *answers, const char *id, Shown views, int64_t seed);
 
 /* What one trained model cost. */
 typedef struct Cost {
@@ -51,6 +54,7 @@ typedef struct Costs {
 
 /* costs_read: Errors: STATUS_INPUT naming file and line, STATUS_MEMORY. */
 Status costs_read(const char *path, Costs *costs);
+Status costs_parse(const char *name, const unsigned char *bytes, size_t size, Costs *costs);
 void costs_free(Costs *costs);
 
 /* costs_find: of that row and seed, or NULL. */

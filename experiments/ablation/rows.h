@@ -8,10 +8,10 @@
 #include <stddef.h>
 
 /* Which views of a picture the model was shown at test time. */
-typedef enum { VIEWS_BOTH, VIEWS_GLOBAL, VIEWS_LOCAL, VIEWS_COUNT } Views;
+typedef enum { SHOWN_BOTH, SHOWN_GLOBAL, SHOWN_LOCAL, SHOWN_WAYS } Shown;
 
 /* Families of questions, in the order of the paper's POPE, GQA, SQA, VQA-T and AMBER. */
-typedef enum { FAMILY_EXIST, FAMILY_RELATE, FAMILY_REASON, FAMILY_READ, FAMILY_PROBE, FAMILY_COUNT } Family;
+typedef enum { ROW_EXIST, ROW_RELATE, ROW_REASON, ROW_READ, ROW_PROBE, ROW_FAMILIES } RowFamily;
 
 typedef enum { TABLE_3, TABLE_4, TABLE_FIGURE_1, TABLE_COUNT } PaperTable;
 
@@ -20,10 +20,10 @@ typedef struct Row {
   PaperTable table;
   bool control;        /* not in the paper: printed under its table, in a section of its own */
   const char *id;      /* "e2e": of the model row, in result files */
-  Views views;         /* shown at test time */
+  Shown views;         /* at test time; a row that never sees a picture: both */
   const char *name;    /* "E2E, only Local" */
   const char *against; /* the id of the row that differences are taken from, with the same views; NULL: of none */
-  double paper[FAMILY_COUNT]; /* NaN: the paper has no number */
+  double paper[ROW_FAMILIES]; /* NaN: the paper has no number */
 } Row;
 
 extern const Row ablation_rows[];
@@ -40,11 +40,11 @@ const char *row_ids(void);
 bool row_shows_seeds(const Row *row);
 
 /* Words of the result files, and the paper's benchmark of a family; each ends with NULL. */
-extern const char *const views_names[VIEWS_COUNT + 1];
-extern const char *const family_names[FAMILY_COUNT + 1];
-extern const char *const family_benchmarks[FAMILY_COUNT + 1];
+extern const char *const views_names[SHOWN_WAYS + 1];
+extern const char *const family_names[ROW_FAMILIES + 1];
+extern const char *const family_benchmarks[ROW_FAMILIES + 1];
 
 /* family_is_f1: its value is F1, of 'yes' for exist as in POPE, of 'no' for probe as in AMBER; accuracy otherwise. */
-bool family_is_f1(Family family);
+bool family_is_f1(RowFamily family);
 
 #endif

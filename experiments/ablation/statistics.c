@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PICKS = 1 + BLOCK_COUNT }; /* of one drawn seed: which, and which of its blocks */
-
 double counts_value(const Counts *counts, bool f1) {
   int64_t wrong = counts->false_positive + counts->false_negative;
   double part = f1 ? 2.0 * (double)counts->true_positive : (double)counts->correct;
@@ -73,16 +71,16 @@ void bootstrap_free(Bootstrap *bootstrap) {
 
 /* The generator starts anew for each number of seeds, so that no row's interval depends on what else is in a table. */
 static Status make_picks(Bootstrap *bootstrap, size_t seeds) {
-  size_t count = bootstrap->draws * seeds;
   REQUIRE(seeds > 0 && seeds <= SEEDS_MOST, "%zu seeds", seeds);
   if (bootstrap->picks[seeds])
     return status_ok();
-  unsigned char *pick = bootstrap->picks[seeds] = calloc(count, PICKS);
+  unsigned char *pick = bootstrap->picks[seeds] = calloc(bootstrap->draws, seeds + BLOCK_COUNT);
   if (!pick)
     return status_error(STATUS_MEMORY, "not enough memory for %zu resamples of %zu seeds", bootstrap->draws, seeds);
   gsl_rng_set(bootstrap->random, bootstrap->seed + seeds);
-  for (size_t i = 0; i < count; i++) {
-    *pick++ = (unsigned char)gsl_rng_uniform_int(bootstrap->random, seeds);
+  for (size_t draw = 0; draw < bootstrap->draws; draw++) {
+    for (size_t i = 0; i < seeds; i++)
+      *pick++ = (unsigned char)gsl_rng_uniform_int(bootstrap->random, seeds);
     for (int block = 0; block < BLOCK_COUNT; block++)
       *pick++ = (unsigned char)gsl_rng_uniform_int(bootstrap->random, BLOCK_COUNT);
   }
@@ -91,13 +89,13 @@ static Status make_picks(Bootstrap *bootstrap, size_t seeds) {
 
 /* sample_mean of one resample. */
 static double resampled_mean(const Bootstrap *bootstrap, size_t draw, const Sample *sample) {
-  const unsigned char *pick = bootstrap->picks[sample->seeds] + draw * sample->seeds * PICKS;
+  const unsigned char *seeds = bootstrap->picks[sample->seeds] + draw * (sample->seeds + BLOCK_COUNT);
+  const unsigned char *blocks = seeds + sample->seeds;
   double total = 0;
-  for (size_t i = 0; i < sample->seeds; i++, pick += PICKS) {
-    const Counts *blocks = sample->blocks[pick[0]];
+  for (size_t i = 0; i < sample->seeds; i++) {
     Counts sum = {0};
     for (int block = 0; block < BLOCK_COUNT; block++)
-      add(&sum, &blocks[pick[1 + block]]);
+      add(&sum, &sample->blocks[seeds[i]][blocks[block]]);
     total += counts_value(&sum, sample->f1);
   }
   return total / (double)sample->seeds;

@@ -8,8 +8,8 @@ typedef struct Summary {
   const Row *row;
   size_t seeds; /* 0: the row has no results yet, and all that follows is NaN */
   const ModelRun *runs[SEEDS_MOST];
-  double mean[FAMILY_COUNT], spread[FAMILY_COUNT]; /* over the seeds; spread NaN for one seed */
-  Interval interval[FAMILY_COUNT];                 /* of the mean */
+  double mean[ROW_FAMILIES], spread[ROW_FAMILIES]; /* over the seeds; spread NaN for one seed */
+  Interval interval[ROW_FAMILIES];                 /* of the mean */
   double samples, tflop, image_tokens;             /* means over the seeds; NaN where costs are not known */
 } Summary;
 
@@ -17,13 +17,13 @@ typedef struct Summary {
 Status summary_make(const Row *row, const Answers *answers, const Costs *costs, Bootstrap *bootstrap, Summary *summary);
 
 /* run_value: one model's value on a family, in percent. */
-double run_value(const ModelRun *run, Family family);
+double run_value(const ModelRun *run, RowFamily family);
 
 /* A row less a reference row (with the same views), paired: over the seeds that both have. */
 typedef struct Difference {
   size_t seeds; /* that both have; 0: all that follows is NaN */
-  double mean[FAMILY_COUNT];
-  Interval interval[FAMILY_COUNT];
+  double mean[ROW_FAMILIES];
+  Interval interval[ROW_FAMILIES];
   double ratio; /* the mean over families of row / reference */
   Interval ratio_interval;
 } Difference;

@@ -264,7 +264,6 @@ static Status compute(const Computing *c, Progress *progress) {
 Status shard_compute(Shard *shard, Tower *tower, const Feed *feed, Progress *progress) {
   const ModelConfig *config = &tower->store->model->config;
   Computing computing = {.shard = shard, .tower = tower, .feed = feed, .view = tower_view(config)};
-  tower->count = 0; /* what an earlier failure left */
   shard->grids = calloc(shard->count, 2 * sizeof *shard->grids);
   if (!shard->grids)
     return status_error(STATUS_MEMORY, "not enough memory for the grids of %zu pictures", shard->count);

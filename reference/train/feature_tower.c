@@ -69,10 +69,10 @@ Status tower_add(Tower *tower, const Slices *slices, size_t first, size_t *taken
   return status_ok();
 }
 
-/* The first number that F16 cannot hold, or `count`. */
-static size_t narrow(uint16_t *to, Tensor from, size_t count) {
+/* The first of the reals that F16 cannot hold, or `count`. */
+static size_t narrow(uint16_t *to, const void *reals, Dtype real, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    double value = tensor_get(from, i);
+    double value = real == DTYPE_F64 ? ((const double *)reals)[i] : (double)((const float *)reals)[i];
     if (!(fabs(value) <= 65504.0))
       return i;
     to[i] = f16_from_float((float)value);
@@ -90,7 +90,7 @@ Status tower_run(Tower *tower, uint16_t *features, size_t *bad) {
   Tensor x = vision_fwd(&tower->run, tower->store->model, batch_of(tower, tower->count), &tower->tape.vision);
   ops_read(ops, tower->host, x.data, tensor_bytes(x));
   TRY(ops_status(ops));
-  *bad = narrow(features, tensor_1(tower->host, ops->real, numbers), numbers) / view;
+  *bad = narrow(features, tower->host, ops->real, numbers) / view;
   tower->count = 0;
   return status_ok();
 }
@@ -104,20 +104,27 @@ typedef struct Digesting {
   Digest digest;
 } Digesting;
 
+/* Numbers [first, first + count) of a parameter, as floats: F32, which most towers are, as they lie there. */
+static void read_floats(const Ops *ops, float *to, Tensor from, size_t first, size_t count) {
+  double raw[PIECE];
+  size_t bytes = dtype_bits(from.dtype) / 8;
+  bool same = from.dtype == DTYPE_F32;
+  ops_read(ops, same ? (void *)to : raw, (const unsigned char *)from.data + first * bytes, count * bytes);
+  Tensor piece = tensor_1(raw, from.dtype, count);
+  for (size_t i = 0; !same && i < count; i++)
+    to[i] = (float)tensor_get(piece, i);
+}
+
 static void digest_entry(void *context, const Entry *entry) {
   Digesting *digesting = context;
   Tensor w = entry->parameter->w;
-  double raw[PIECE];
   float values[PIECE];
-  size_t bits = dtype_bits(w.dtype);
   if (entry->group != GROUP_VISION)
     return;
   REQUIRE(w.data, "the model has no %s", entry->name);
   for (size_t first = 0, count = tensor_count(w); first < count; first += PIECE) {
     size_t piece = count - first < PIECE ? count - first : PIECE;
-    ops_read(digesting->ops, raw, (const unsigned char *)w.data + first * bits / 8, piece * bits / 8);
-    for (size_t i = 0; i < piece; i++)
-      values[i] = (float)tensor_get(tensor_1(raw, w.dtype, piece), i);
+    read_floats(digesting->ops, values, w, first, piece);
     digesting->digest = digest_add(digesting->digest, values, piece * sizeof *values);
   }
 }

@@ -11,6 +11,14 @@ void example_free(Example *example) {
   *example = (Example){0};
 }
 
+size_t example_learnt(const Example *example) {
+  const Tokens *labels = &example->text.labels;
+  size_t learnt = 0;
+  for (size_t i = 1; i < labels->count; i++)
+    learnt += labels->ids[i] != IGNORE_LABEL;
+  return learnt;
+}
+
 void example_place_question(Example *example) {
   const Sample *text = &example->text;
   size_t first = 0, end = 0;
@@ -49,8 +57,7 @@ static void count_example(FeedCount *count, const Example *example) {
   count->longest = text->ids.count > count->longest ? text->ids.count : count->longest;
   count->cut += text->cut > 0;
   count->cut_tokens += text->cut;
-  for (size_t i = 0; i < text->labels.count; i++)
-    count->trained += text->labels.ids[i] != IGNORE_LABEL;
+  count->trained += example_learnt(example);
 }
 
 Status feed_count(const Feed *feed, bool quiet, FeedCount *count) {

@@ -29,7 +29,8 @@ typedef struct Feed {
   Status (*pictured)(void *state, size_t index, bool *pictured);
   /* picture: of a pictured conversation; the caller frees it. */
   Status (*picture)(void *state, size_t index, Image *image);
-  /* digest: of the picture, cheap, and equal only for equal pictures: of a file's bytes, or of what it is made from. */
+  /* digest: of the picture, cheap, and equal only for equal pictures: of a file's bytes, or of what it is made from, by
+   * digest_of, since cached features are divided among files by its leading bits. */
   Status (*digest)(void *state, size_t index, Digest *digest);
   /* name: of the picture, for messages. NULL: the conversation's number is all there is. */
   void (*name)(void *state, size_t index, char name[PICTURE_NAME]);
@@ -52,6 +53,9 @@ typedef struct FeedCount {
 Status feed_count(const Feed *feed, bool quiet, FeedCount *count);
 
 void example_free(Example *example);
+
+/* example_learnt: how many of its tokens are learnt; the first never is, as nothing comes before it. */
+size_t example_learnt(const Example *example);
 
 /* example_place_question: the question is what lies between the picture (or the start) and the first token that is
  * learnt. */

@@ -13,16 +13,14 @@ typedef struct FilesState {
 
 /* ---- conversations ---- */
 
-static Status check_labels(const FilesState *state, const Record *record, const Sample *text) {
-  size_t learnt = 0;
+static Status check_labels(const FilesState *state, const Record *record, const Example *example) {
+  const Sample *text = &example->text;
   if (text->mismatch)
     return status_error(STATUS_INPUT,
                         "%s: its turns one by one have %zu tokens, and its whole text %zu, so it is not known which "
                         "tokens are answers; released code would silently ignore it: mend its text or take it out",
                         record->where, text->found, text->expected);
-  for (size_t i = 0; i < text->labels.count; i++)
-    learnt += text->labels.ids[i] != IGNORE_LABEL;
-  if (learnt == 0)
+  if (example_learnt(example) == 0)
     return status_error(STATUS_INPUT,
                         "%s: nothing is learnt from it: its first %zu tokens hold no answer, and %zu beyond the "
                         "longest length of %zu were cut off",
@@ -32,7 +30,7 @@ static Status check_labels(const FilesState *state, const Record *record, const 
 
 static Status make_example(const FilesState *state, const Record *record, Example *example) {
   TRY(sample_make(&example->text, state->plan.tokenizer, state->plan.template, record, state->plan.longest));
-  TRY(check_labels(state, record, &example->text));
+  TRY(check_labels(state, record, example));
   example->pictured = example->text.images > 0;
   example_place_question(example);
   return status_ok();

@@ -60,6 +60,10 @@ static void print(FILE *stream, const TrainPlan *plan, const char *phase) {
 }
 
 Status identity_of(const TrainPlan *plan, char **text) {
+  if (plan->identity) {
+    *text = strdup(plan->identity);
+    return *text ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for the description of a run");
+  }
   char *phase = phase_print(plan->phase);
   size_t size;
   *text = NULL;

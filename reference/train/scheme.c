@@ -22,6 +22,7 @@ Phase phase_default(const char *name) {
                  .beta2 = 0.999,
                  .epsilon = 1e-8,
                  .gamma = -1.0,
+                 .global = BRIDGE_COUNT,
                  .longest = 2048};
   for (int group = 0; group < GROUP_COUNT; group++)
     phase.rate[group] = phase.turn[0].groups >> group & 1 ? 6e-3 : 0.0;
@@ -97,6 +98,8 @@ static const char *views_name(PhaseTurn turn) {
   return turn.mixed ? "mixed" : names[turn.views];
 }
 
+const char *const bridge_words[BRIDGE_COUNT] = {"none", "mlp", "former", "mixture"};
+
 static void print_real(FILE *stream, const char *key, double value) {
   char number[NUMBER_ROOM];
   number_print(value, number);
@@ -135,6 +138,8 @@ static void print_phase(FILE *stream, const Phase *phase) {
   print_real(stream, "epsilon", phase->epsilon);
   if (phase->gamma >= 0.0)
     print_real(stream, "gamma", phase->gamma);
+  if (phase->global != BRIDGE_COUNT)
+    fprintf(stream, "global = %s\n", bridge_words[phase->global]);
   fprintf(stream, "longest = %zu\n", phase->longest);
   if (phase->turns > 1 && phase->soft == 0.0)
     fprintf(stream, "period = %zu\n", phase->period);

@@ -17,7 +17,8 @@
  *   clip = 1                              ; norm; 0: none
  *   decay = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8     (a line each)
  *   gamma = 1                             ; the router's share; without it the model's
- *   longest = 2048                        ; rows of a sample; 0: any number
+ *   global = mlp                          ; what the global view becomes in this phase: mlp, former, mixture; else the
+ * model's longest = 2048                        ; rows of a sample; 0: any number
  *
  * Instead of train and views, turns of both:
  *   turns = adapter:global | compression:local
@@ -53,6 +54,7 @@ typedef struct Phase {
   ScheduleKind schedule;
   double warmup, clip, decay, beta1, beta2, epsilon;
   double gamma;   /* negative: the model's */
+  Bridge global;  /* BRIDGE_COUNT: the model's */
   size_t longest; /* 0: any number */
 } Phase;
 
@@ -87,6 +89,9 @@ void phase_rates(const Phase *phase, size_t step, size_t steps, double rates[GRO
 /* phase_print: the canonical text: every field that matters to the result and none else (not the name of the phase), a
  * line each, sorted. Allocated; the caller frees; NULL when memory is out. */
 char *phase_print(const Phase *phase);
+
+/* bridge_words: "none", "mlp", "former", "mixture". */
+extern const char *const bridge_words[BRIDGE_COUNT];
 
 /* groups_print: "gate mlp former", in the order of Group, into text. Returns text. */
 enum { GROUPS_ROOM = 80 };

@@ -132,7 +132,7 @@ static Status read_turns(const Reader *reader, char *text, Phase *phase) {
 
 /* The values of a phase's keys as they are written. */
 typedef struct Keys {
-  const char *data, *train, *views, *schedule, *turns;
+  const char *data, *train, *views, *schedule, *turns, *global;
   int64_t samples, batch, accumulate, period, longest;
   double epochs, rate, rates[GROUP_WORDS], warmup, clip, decay, beta1, beta2, epsilon, gamma, soft;
 } Keys;
@@ -144,6 +144,7 @@ static Keys keys_default(void) {
                .views = "",
                .schedule = "cosine",
                .turns = "",
+               .global = "",
                .batch = (int64_t)usual.batch,
                .accumulate = (int64_t)usual.accumulate,
                .longest = (int64_t)usual.longest,
@@ -186,6 +187,7 @@ static Status read_keys(const Reader *reader, Keys *k) {
       {"beta2", OPTION_REAL, &k->beta2, .low = 0, .high = 0.999999999},
       {"epsilon", OPTION_REAL, &k->epsilon, .low = 0, .high = 1, .open = true},
       {"gamma", OPTION_REAL, &k->gamma, .low = 0, .high = 1},
+      {"global", OPTION_CHOICE, &k->global, .choices = "mlp,former,mixture"},
       {"longest", OPTION_INTEGER, &k->longest, .low = 0, .high = 1e9},
       {NULL},
   };
@@ -245,6 +247,14 @@ static Status fill_rates(const Reader *reader, const Keys *k, Phase *phase) {
   return status_ok();
 }
 
+/* BRIDGE_COUNT of a word that is no bridge: the model's own. */
+static Bridge bridge_of(const char *word) {
+  int bridge = 0;
+  while (bridge < BRIDGE_COUNT && strcmp(word, bridge_words[bridge]) != 0)
+    bridge++;
+  return (Bridge)bridge;
+}
+
 static Status fill_phase(const Reader *reader, const Keys *k, Phase *phase) {
   *phase = (Phase){.samples = (size_t)k->samples,
                    .epochs = k->epochs,
@@ -259,6 +269,7 @@ static Status fill_phase(const Reader *reader, const Keys *k, Phase *phase) {
                    .beta2 = k->beta2,
                    .epsilon = k->epsilon,
                    .gamma = k->gamma,
+                   .global = bridge_of(k->global),
                    .longest = (size_t)k->longest};
   if (!*k->data || strlen(k->data) >= PHASE_NAME || strpbrk(k->data, " \t="))
     return refuse(reader, "data", "data must be the name of a feed, without blanks, not '%s'", k->data);

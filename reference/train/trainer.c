@@ -60,6 +60,8 @@ static Status make_turn(const Trainer *t, unsigned groups, Model *turn) {
     turn->decoder.head = turn->decoder.embedding;
   if (t->phase->gamma >= 0.0)
     turn->config.switches.gamma = t->phase->gamma;
+  if (t->phase->global != BRIDGE_COUNT)
+    turn->config.global = t->phase->global;
   return status_ok();
 }
 

@@ -33,10 +33,13 @@ typedef struct TrainPlan {
   const Features *features; /* of the feed's pictures; NULL: pictures go through the vision tower each time */
   uint64_t seed;
   const char *folder; /* of its files, which must be there; "": none are written */
-  uint64_t interval;  /* steps from one checkpoint to the next; 0: only when it is interrupted */
-  bool resume;        /* go on from the checkpoint, or take the finished phase, if there is one */
-  bool quiet;         /* no progress bar */
-  bool measure;       /* norms of the updates, for the probe */
+  /* What the result depends on, as text: a checkpoint of another one is refused. NULL: all of the above, down to the
+   * values at the start. A caller who knows that some of it does not matter tells what does. */
+  const char *identity;
+  uint64_t interval; /* steps from one checkpoint to the next; 0: only when it is interrupted */
+  bool resume;       /* go on from the checkpoint, or take the finished phase, if there is one */
+  bool quiet;        /* no progress bar */
+  bool measure;      /* norms of the updates, for the probe */
   /* probe: called after each step, NULL: nobody; an error ends the phase at once, without a checkpoint. */
   Status (*probe)(void *context, const TrainStep *step);
   void *context;
