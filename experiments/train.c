@@ -31,20 +31,32 @@ typedef struct Training {
 
 /* ---- data ---- */
 
+/* Has an earlier phase the same data, cut to the same length? */
+static bool is_checked(const Training *t, size_t phase) {
+  const Phase *phases = t->scheme.phases;
+  for (size_t i = 0; i < phase; i++)
+    if (strcmp(phases[i].data, phases[phase].data) == 0 && phases[i].longest == phases[phase].longest)
+      return true;
+  return false;
+}
+
 /* Reads all conversations of all phases once, so that what is wrong with one shows now and not after days. */
+static Status check_phase(const Training *t, const Phase *phase) {
+  Feed feed;
+  FeedCount count = {0};
+  TRY(data_open(&feed, &t->data, phase, t->tokenizer, t->command->template));
+  Status status = feed_count(&feed, false, &count);
+  feed_files_close(&feed);
+  if (count.cut > 0)
+    fprintf(stderr, "%s: %zu of %zu conversations of '%s' are longer than %zu tokens; %zu tokens are cut off\n",
+            phase->name, count.cut, count.conversations, phase->data, phase->longest, count.cut_tokens);
+  return status;
+}
+
 static Status check_data(const Training *t) {
-  for (size_t i = 0; i < t->scheme.count; i++) {
-    const Phase *phase = &t->scheme.phases[i];
-    Feed feed;
-    FeedCount count = {0};
-    TRY(data_open(&feed, &t->data, phase, t->tokenizer, t->command->template));
-    Status status = feed_count(&feed, false, &count);
-    feed_files_close(&feed);
-    TRY(status);
-    if (count.cut > 0)
-      fprintf(stderr, "%s: %zu of %zu conversations of '%s' are longer than %zu tokens; %zu tokens are cut off\n",
-              phase->name, count.cut, count.conversations, phase->data, phase->longest, count.cut_tokens);
-  }
+  for (size_t i = 0; i < t->scheme.count; i++)
+    if (!is_checked(t, i))
+      TRY(check_phase(t, &t->scheme.phases[i]));
   return status_ok();
 }
 
@@ -87,9 +99,9 @@ static void report_phase(const Training *t, const Phase *phase, const TrainRepor
 }
 
 static Status write_report(Training *t) {
-  cJSON *json = cJSON_CreateObject();
   if (!*t->command->json)
     return status_ok();
+  cJSON *json = cJSON_CreateObject();
   cJSON_AddStringToObject(json, "scheme", t->scheme.name);
   cJSON_AddItemToObject(json, "phases", t->phases);
   cJSON_AddItemToObject(json, "origin", json_origin(t->command->line, (uint64_t)t->command->seed));
@@ -248,11 +260,11 @@ static Status open_and_train(Training *t) {
 }
 
 static Status run(TrainCommand *command) {
-  Training t = {.command = command, .phases = cJSON_CreateArray()};
   if (!*command->config)
     return status_error(STATUS_USAGE, "which scheme? --config FILE names it (see experiments/schemes)");
   if (!*command->out)
     return status_error(STATUS_USAGE, "where to? --out DIR names the folder of the results");
+  Training t = {.command = command, .phases = cJSON_CreateArray()};
   Status status = open_and_train(&t);
   cJSON_Delete(t.phases);
   scheme_free(&t.scheme);
@@ -261,15 +273,19 @@ static Status run(TrainCommand *command) {
 }
 
 static const char *const description =
-    "Runs the phases of a scheme one after the other. A scheme is an INI file: for each [phase NAME] its data, the "
-    "groups "
-    "of parameters that move, the views that are shown, samples, batch and rates; reference/train/scheme.h has all "
-    "keys.\n"
+    "Runs the phases of a scheme one after the other. A scheme is an INI file with a section [phase NAME] for each; "
+    "its "
+    "keys: data (a name of --data); train (groups of parameters that move: gate, mlp, former, compression, decoder, "
+    "lora, vision; adapter is the first three); views (global, local, both, none; mixed: each batch one of the first "
+    "three); samples or epochs; batch, accumulate (batches a step), rate, rate.GROUP, schedule (cosine, constant), "
+    "warmup, clip, decay, beta1, beta2, epsilon, gamma (the router's), longest (rows of a sample). Instead of train "
+    "and "
+    "views: turns = GROUPS:VIEWS | GROUPS:VIEWS with period (steps a turn) or soft (steps of the period in which the "
+    "rates of one fade out and those of the other in).\n\n"
     "OUT gets a safetensors file with the trained values and their digest for each phase, log.csv with a line a step, "
     "scheme.ini, and at the end the whole model in OUT/model, which `seesaw model generate` opens. A run that is "
-    "stopped, "
-    "at whatever moment, goes on with --resume from its last checkpoint and ends with the same bytes as one that never "
-    "stopped, for any number of threads.\n"
+    "stopped, at whatever moment, goes on with --resume from its last checkpoint and ends with the same bytes as one "
+    "that never stopped, for any number of threads.\n\n"
     "Data are LLaVA-format JSON files with a folder of pictures (without one: that of the file) and a template "
     "(without "
     "one: --template).";

@@ -156,8 +156,11 @@ static const Case cases[] = {
     {{1, 1, 1, 0, false}, 1, {0, 1}, {0, 1}, 0.2},
     {{2, 1, 5, 0, true}, 2, {0, 131, 161}, {0, 133, 394}, 0.1},             /* several blocks */
     {{1, 1, 33, 0, false}, 2, {0, 129, 130}, {0, 257, 257 + 512 + 1}, 0.1}, /* last blocks of one */
-    {{2, 2, 7, 0.7, false}, 0, {0}, {0}, 0.0},                              /* no sample */
-    {{2, 2, 7, 0.7, true}, 1, {0, 0}, {0, 0}, 0.0},                         /* an empty one */
+    {{1, 1, 32, 0, true}, 2, {0, 40, 47}, {0, 280, 287}, 0.1}, /* whole panels; a block of keys that some do not see */
+    {{2, 1, 19, 0, true}, 2, {0, 1, 2}, {0, 300, 301}, 0.1},   /* queries alone */
+    {{1, 1, 700, 0, true}, 1, {0, 9}, {0, 140}, 0.1},          /* large heads: smaller blocks */
+    {{2, 2, 7, 0.7, false}, 0, {0}, {0}, 0.0},                 /* no sample */
+    {{2, 2, 7, 0.7, true}, 1, {0, 0}, {0, 0}, 0.0},            /* an empty one */
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -478,4 +481,25 @@ Test(attention, exponential_is_within_an_ulp) {
   cr_expect_eq(exp_float(0.0f), 1.0f);
   cr_expect_eq(exp_float(-INFINITY), 0.0f);
   cr_expect(isinf(exp_float(INFINITY)) && exp_float(INFINITY) > 0);
+}
+
+/* Of what a softmax takes exponentials of. */
+Test(attention, exponential_below_zero_is_within_an_ulp) {
+  double worst = 0.0;
+  for (uint32_t bits = 0; bits < 0x42ae0000u; bits += 499) { /* to 87 */
+    union {
+      uint32_t bits;
+      float value;
+    } x = {.bits = bits | 0x80000000u};
+    double e = exp(x.value), error = fabs(exp_below_float(x.value) - e) / ldexp(1.0, ilogb(e) - 23);
+    if (!(error <= worst))
+      worst = isnan(error) ? INFINITY : error;
+  }
+  cr_expect(worst <= 1.0, "%g ulp", worst);
+  cr_expect_eq(exp_below_float(0.0f), 1.0f);
+  cr_expect_float_eq(exp_below_float(0.25f), 1.2840254f, 2e-7f);
+  cr_expect_eq(exp_below_float(-88.0f), 0.0f);
+  cr_expect_eq(exp_below_float(-3e38f), 0.0f);
+  cr_expect_eq(exp_below_float(-INFINITY), 0.0f);
+  cr_expect(isnan(exp_below_float(NAN)) && isnan(exp_below_float(-NAN)));
 }

@@ -226,6 +226,29 @@ Test(optimiser, a_gradient_that_is_not_finite_is_named_and_not_taken) {
   end_world(&w);
 }
 
+/* A group that was not shown has no gradient: with a rate, decay and moments it stays where it is. */
+Test(optimiser, a_group_without_any_gradient_does_not_move) {
+  World w;
+  begin_world(&w, DTYPE_F32, 1, GROUPS);
+  OptimiserRule rule = optimiser_rule();
+  rule.decay = 0.1;
+  rule.rate[GROUP_MLP] = rule.rate[GROUP_COMPRESSION] = 0.1;
+  draw_gradients(&w, 1.0, 3);
+  optimiser_step(&w.optimiser, &rule);
+  double *before = copy_of(w.model.compression.out.w.w);
+  draw_gradients(&w, 1.0, 4);
+  for (size_t i = 0; i < w.optimiser.count; i++)
+    if (w.optimiser.slots[i].entry.group == GROUP_COMPRESSION)
+      ops_zero(&w.ops, w.optimiser.slots[i].d);
+  optimiser_step(&w.optimiser, &rule);
+  double *after = copy_of(w.model.compression.out.w.w);
+  cr_expect_eq(difference(before, after, tensor_count(w.model.compression.out.w.w)), 0.0);
+  cr_expect(w.optimiser.steps[GROUP_COMPRESSION] == 1 && w.optimiser.steps[GROUP_MLP] == 2);
+  free(before);
+  free(after);
+  end_world(&w);
+}
+
 Test(optimiser, without_anything_to_train_does_nothing) {
   World w;
   begin_world(&w, DTYPE_F32, 1, 0);

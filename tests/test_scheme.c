@@ -135,6 +135,8 @@ Test(scheme, says_which_line_is_wrong_and_what_would_be_right) {
   refused_with("views", "views = globl", "a.ini: line 4: unknown views 'globl'; did you mean 'global'?");
   refused_with("schedule", "schedule = cosin", "a.ini: line 7: schedule must be");
   refused_with("rate.decoder", "rate.decoder = 1", "a.ini: line 7: [phase one]: decoder has a rate, but does not move");
+  refused_with("train", "train = decoder\nrate.adapter = 1",
+               "line 4: [phase one]: the adapter has a rate, but does not");
   refused_with("rate", "rate.mlp = 1", "a.ini: line 3: [phase one]: gate moves, but has no rate");
   refused_with("data", "data = two words", "a.ini: line 2: [phase one]: data must be the name of a feed");
   refused_with("epochs", "epochs = 1", "a.ini: line 5: [phase one]: there must be either samples or epochs");

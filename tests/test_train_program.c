@@ -128,6 +128,20 @@ Test(train, a_finished_run_stays_as_it_is_and_is_not_overwritten) {
                   "--out whole --resume");
 }
 
+/* Frozen weights stay mapped in half precision; those that move are widened. */
+Test(train, takes_models_in_half_precision) {
+  make_world();
+  make_scheme(scheme);
+  program_succeeds("model init --dtype bf16 --out half");
+  program_succeeds("train --config scheme.ini --model half --threads 1 " DATA " --out whole --dtype f16");
+  program_succeeds("model generate --model whole/model --prompt Hi --max-new 2");
+  make_scheme("[phase one]\ndata = captions\ntrain = adapter\nviews = global\nsamples = 22\nbatch = 4\nrate = "
+              "6e-3\n");
+  program_succeeds(
+      "train --config scheme.ini --model half --threads 1 --data captions=captions.json:pictures:plain --out "
+      "mapped");
+}
+
 /* ---- killed ---- */
 
 static void wait_for(double seconds) {

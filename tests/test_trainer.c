@@ -206,11 +206,15 @@ Test(trainer, mixed_views_come_in_all_three_kinds) {
   w.phase.samples = 240;
   w.phase.turn[0].mixed = true;
   assert_ok(train_phase(&w.plan, &w.report));
+  const uint64_t *moved = seen.step[47].moved;
   for (size_t i = 0; i < seen.steps; i++)
     kinds[(seen.step[i].globals > 0 ? VIEWS_GLOBAL : 0) | (seen.step[i].tiles > 0 ? VIEWS_LOCAL : 0)]++;
   cr_expect(kinds[VIEWS_NONE] == 0, "no step is without views");
   for (int kind = 1; kind < 4; kind++)
     cr_expect(kinds[kind] >= 6, "%zu of 48 of kind %d", kinds[kind], kind);
+  cr_expect_eq(moved[GROUP_MLP], 48);
+  cr_expect_eq(moved[GROUP_FORMER], 48 - kinds[VIEWS_LOCAL], "what is not shown does not move");
+  cr_expect_eq(moved[GROUP_COMPRESSION], 48 - kinds[VIEWS_GLOBAL]);
   end_world(&w);
   begin_tiny(&w, 1);
   watch(&w, &again);
@@ -451,6 +455,12 @@ Test(trainer, refuses_a_damaged_checkpoint) {
   good.bytes[good.size - 3] ^= 1;
   scratch_write("stage1.checkpoint.safetensors", good.bytes, good.size);
   expect_refused(run_until(1, 0, true, &report), STATUS_INPUT, "is damaged: the digest of its tensors is");
+  good.bytes[good.size - 3] ^= 1;
+  char *samples = memmem(good.bytes, good.size, "\"samples\":\"15\"", 14);
+  cr_assert_not_null(samples);
+  samples[12] = '6';
+  scratch_write("stage1.checkpoint.safetensors", good.bytes, good.size);
+  expect_refused(run_until(1, 0, true, &report), STATUS_INPUT, "is damaged: the digest of its metadata is");
   scratch_write("stage1.checkpoint.safetensors", good.bytes, good.size - 1);
   expect_refused(run_until(1, 0, true, &report), STATUS_INPUT, "stage1.checkpoint.safetensors");
   scratch_write("stage1.checkpoint.safetensors", good.bytes, 100);
@@ -477,7 +487,7 @@ Test(trainer, a_full_disk_keeps_the_last_checkpoint) {
   Bytes final = bytes_of("stage1.safetensors");
   stopped_half_way();
   Bytes before = bytes_of("stage1.checkpoint.safetensors");
-  limit_file_size((rlim_t)before.size - 1);
+  limit_file_size((rlim_t)before.size - 4096);
   Status status = run_until(1, 0, true, &report);
   limit_file_size(RLIM_INFINITY);
   cr_expect_eq(status.code, STATUS_OUTPUT);

@@ -27,7 +27,7 @@ const Row ablation_rows[] = {
     {TABLE_3, false, "gamma90", SHOWN_BOTH, "gamma=90%", "nq144", {84.20, 62.74, 76.05, 64.05, 88.10}},
     {TABLE_3, false, "gamma75", SHOWN_BOTH, "gamma=75%", "gamma90", {84.50, 63.09, 77.44, 63.83, 88.40}},
     {TABLE_3, false, "gamma50", SHOWN_BOTH, "gamma=50%", "gamma75", {84.90, 63.11, 77.09, 62.75, 88.40}},
-    {TABLE_3, false, "smr", SHOWN_BOTH, "With SMR", "gamma50", {84.50, 62.58, 82.29, 59.89, 88.40}},
+    {TABLE_3, false, "smr", SHOWN_BOTH, "With SMR", "global_moe", {84.50, 62.58, 82.29, 59.89, 88.40}},
     {TABLE_3, false, "final", SHOWN_BOTH, "Final", "smr", {84.90, 63.94, 84.18, 64.76, 88.90}},
 
     {TABLE_4, false, "baseline", SHOWN_BOTH, "Baseline", "alternating", {84.20, 61.94, 74.30, 58.94, 87.70}},

@@ -65,22 +65,11 @@ void C_OPERATION(normal_fill)(const Ops *ops, Tensor y, Rng rng, uint64_t first,
 
 /* ---- the normal distribution ---- */
 
-/* yes ? a : b without a branch, which would keep loops from being vectorised. */
-static inline float choose(bool yes, float a, float b) {
-  union {
-    float value;
-    uint32_t bits;
-  } first = {.value = a}, second = {.value = b};
-  uint32_t mask = -(uint32_t)yes;
-  first.bits = (first.bits & mask) | (second.bits & ~mask);
-  return first.value;
-}
-
 /* Phi(x), the distribution, and its density. For a = |x| < 1: Phi = 1/2 + x P(x^2), P within 3e-10; else
  * Phi(-a) = exp(-a^2/2) Q(a), where Q(a) is t times a polynomial in t = 1/(1 + a/4), within 9e-9 for a < 14.6, beyond
  * which Phi(-a) is 0 in float. exp(-a^2/2) would be wrong by a^2/2 units were the rounding error of a^2 left out. */
 static inline void normal_of_float(float x, float *below, float *density) {
-  float a = choose(fabsf(x) > 15.0F, 15.0F, fabsf(x));
+  float a = choose_float(fabsf(x) > 15.0F, 15.0F, fabsf(x));
   union {
     float value;
     uint32_t bits;
@@ -111,7 +100,7 @@ static inline void normal_of_float(float x, float *below, float *density) {
   q = q * s + 2.210454469e-01F;
   float tail = bell * (t * q);
 
-  *below = choose(a < 1.0F, 0.5F + x * p, choose(x > 0.0F, 1.0F - tail, tail));
+  *below = choose_float(a < 1.0F, 0.5F + x * p, choose_float(x > 0.0F, 1.0F - tail, tail));
   *density = 0.398942280F * bell;
 }
 

@@ -151,12 +151,12 @@ static void update_norms(const Optimiser *optimiser, OptimiserReport *report) {
 
 OptimiserReport optimiser_step(Optimiser *optimiser, const OptimiserRule *rule) {
   OptimiserReport report = {.bad = GROUP_COUNT};
-  gradient_norms(optimiser, rule, &report);
+  gradient_norms(optimiser, rule, &report); /* zero also of those without a rate */
   if (report.bad != GROUP_COUNT)
     return report;
   double factor = rule->clip > 0.0 ? fmin(rule->clip / (report.norm + 1e-6), 1.0) : 1.0;
   for (int group = 0; group < GROUP_COUNT; group++)
-    optimiser->steps[group] += rule->rate[group] != 0.0;
+    optimiser->steps[group] += report.gradient[group] > 0.0;
   if (rule->measure)
     zero_totals(optimiser);
   for (size_t i = 0; i < optimiser->count; i++) {
@@ -168,7 +168,7 @@ OptimiserReport optimiser_step(Optimiser *optimiser, const OptimiserRule *rule) 
                   .decay = slot->entry.rank > 1 ? rule->decay : 0.0,
                   .step = optimiser->steps[slot->entry.group],
                   .factor = factor};
-    if (step.rate != 0.0)
+    if (report.gradient[slot->entry.group] > 0.0)
       move(optimiser, slot, &step, rule->measure);
   }
   if (rule->measure)

@@ -244,6 +244,8 @@ static Status fill_rates(const Reader *reader, const Keys *k, Phase *phase) {
       return refuse(reader, key, "%s has a rate, but does not move", group_name((Group)group));
     phase->rate[group] = moves ? rate : 0.0;
   }
+  if (k->rates[ADAPTER] > 0.0 && !(groups & groups_of_word(ADAPTER)))
+    return refuse(reader, "rate.adapter", "the adapter has a rate, but does not move");
   return status_ok();
 }
 

@@ -47,8 +47,10 @@ static Status parts_make(Parts *parts, const Snapshot *snapshot) {
   static const char *const ends[KINDS] = {"", ".m", ".v"};
   const Optimiser *optimiser = snapshot->optimiser;
   *parts = (Parts){.snapshot = snapshot, .count = optimiser->count * kinds(snapshot)};
-  for (size_t i = 0; i < optimiser->count; i++)
-    parts->largest = fmax((double)parts->largest, (double)tensor_bytes(optimiser->slots[i].w));
+  for (size_t i = 0; i < optimiser->count; i++) {
+    size_t bytes = tensor_bytes(optimiser->slots[i].w);
+    parts->largest = bytes > parts->largest ? bytes : parts->largest;
+  }
   parts->tensors = calloc(parts->count + 1, sizeof *parts->tensors);
   parts->names = calloc(parts->count + 1, sizeof *parts->names);
   parts->raw = malloc(parts->largest + 1);
@@ -141,7 +143,8 @@ static Status fetch(void *context, const NamedTensor *wanted, const void **data)
 }
 
 /* The metadata's texts. */
-enum { PAIRS = 12, TEXT_MOST = 32 * GROUP_COUNT };
+static const char *const notes_key = "notes";
+enum { PAIRS = 13, TEXT_MOST = 32 * GROUP_COUNT };
 
 typedef struct Notes {
   TextPair pairs[PAIRS];
@@ -173,6 +176,18 @@ static void note_group_steps(Notes *notes, const Optimiser *optimiser) {
   note(notes, "group_steps", text);
 }
 
+/* Of all pairs but the one that holds this digest. */
+static Digest digest_notes(const TextPair *pairs, size_t count) {
+  Digest digest = digest_of("", 0);
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(pairs[i].key, notes_key) != 0) {
+      digest = digest_add(digest, pairs[i].key, strlen(pairs[i].key));
+      digest = digest_add(digest, pairs[i].value, strlen(pairs[i].value));
+    }
+  return digest;
+}
+
+/* In the order of their keys, as they are read back. */
 static void fill_notes(Notes *notes, const Snapshot *s, char digits[2 * DIGEST_SIZE + 1]) {
   note_integer(notes, "cut", s->counts.cut);
   note(notes, "digest", digest_print(s->digest, digits));
@@ -181,12 +196,15 @@ static void fill_notes(Notes *notes, const Snapshot *s, char digits[2 * DIGEST_S
   note(notes, "identity", s->identity);
   note_integer(notes, "image_tokens", s->counts.image_tokens);
   note_real(notes, "loss", s->counts.loss);
+  size_t place = notes->count;
+  note(notes, notes_key, "");
   note_real(notes, "operations", s->counts.operations);
   note_integer(notes, "samples", s->counts.samples);
   if (s->moments)
     note_real(notes, "seconds", s->counts.seconds);
   note_integer(notes, "steps", s->counts.steps);
   note_integer(notes, "trained", s->counts.trained);
+  notes->pairs[place].value = digest_print(digest_notes(notes->pairs, notes->count), notes->texts[place]);
 }
 
 Status snapshot_save(Snapshot *snapshot, const char *path) {
@@ -250,8 +268,19 @@ static Status take_real(const TensorFile *file, const char *key, double *value) 
   return text && number_parse(text, value) ? status_ok() : bad_note(file, key);
 }
 
+static Status check_digest(const TensorFile *file, const char *key, Digest digest, const char *what) {
+  const char *text = tensor_file_metadata(file, key);
+  char digits[2 * DIGEST_SIZE + 1];
+  digest_print(digest, digits);
+  if (text && strcmp(text, digits) == 0)
+    return status_ok();
+  return status_error(STATUS_INPUT, "%s is damaged: the digest of its %s is %s, not %s", file->path, what, digits,
+                      text ? text : "there");
+}
+
 static Status take_notes(const TensorFile *file, bool moments, TrainCounts *counts, uint64_t steps[GROUP_COUNT]) {
   const char *text = tensor_file_metadata(file, "group_steps");
+  TRY(check_digest(file, notes_key, digest_notes(file->metadata, file->metadata_count), "metadata"));
   TRY(take_integer(file, "cut", &counts->cut));
   TRY(take_integer(file, "image_tokens", &counts->image_tokens));
   TRY(take_integer(file, "samples", &counts->samples));
@@ -273,7 +302,7 @@ static Status take_notes(const TensorFile *file, bool moments, TrainCounts *coun
 
 /* All tensors are there, of their shapes, none else, and undamaged. */
 static Status check_parts(const TensorFile *file, const Parts *parts, Digest *digest) {
-  char is[NAME_ROOM], should[64], digits[2 * DIGEST_SIZE + 1];
+  char is[NAME_ROOM], should[64];
   *digest = digest_of("", 0);
   for (size_t i = 0; i < parts->count; i++) {
     const NamedTensor *found = tensor_file_find(file, parts->names[i]);
@@ -287,11 +316,7 @@ static Status check_parts(const TensorFile *file, const Parts *parts, Digest *di
   if (file->count != parts->count)
     return status_error(STATUS_INPUT, "%s holds %zu tensors and should hold %zu", file->path, file->count,
                         parts->count);
-  const char *text = tensor_file_metadata(file, "digest");
-  if (!text || strcmp(text, digest_print(*digest, digits)) != 0)
-    return status_error(STATUS_INPUT, "%s is damaged: the digest of its tensors is %s, not %s", file->path, digits,
-                        text ? text : "there");
-  return status_ok();
+  return check_digest(file, "digest", *digest, "tensors");
 }
 
 static Status load(Snapshot *snapshot, const TensorFile *file, const Parts *parts) {

@@ -22,7 +22,7 @@ static uint64_t step_of(const char *line, const char *phase) {
 static size_t kept_bytes(const char *text, const char *phase, uint64_t step) {
   size_t at = strlen(header);
   for (const char *end; (end = strchr(text + at, '\n')); at = (size_t)(end - text) + 1)
-    if (step_of(text + at, phase) > step || (step == 0 && step_of(text + at, phase) > 0))
+    if (step_of(text + at, phase) > step)
       break;
   return at;
 }

@@ -53,10 +53,11 @@ typedef struct TrainReport {
   Digest digest;    /* of the trained groups' values */
 } TrainReport;
 
-/* train_phase: Errors: those of the feed; STATUS_NUMERICS when the loss or a gradient is not finite, with the step, the
- * group and the last good checkpoint; STATUS_INPUT for a step without any token to learn, and for a checkpoint of
- * another run, naming what differs; STATUS_INTERRUPTED by the user, after a checkpoint; STATUS_OUTPUT, STATUS_MEMORY.
- * To train a vision tower from kept features is the caller's mistake, also to train values that are still mapped. */
+/* train_phase: without `resume` older files of the phase are removed first. Errors: those of the feed; STATUS_NUMERICS
+ * when the loss or a gradient is not finite, with the step, the group and the last good checkpoint; STATUS_INPUT for a
+ * step without any token to learn, and for a checkpoint of another run, naming what differs; STATUS_INTERRUPTED by the
+ * user, after a checkpoint; STATUS_OUTPUT, STATUS_MEMORY. To train a vision tower from kept features is the caller's
+ * mistake, also to train values that are still mapped. */
 Status train_phase(const TrainPlan *plan, TrainReport *report);
 
 #endif
