@@ -24,9 +24,10 @@ ViewFrame view_frame(const ModelConfig *config, const Scene *scene, TileGrid gri
     return global_frame(config, width, height);
   double across = (double)grid.columns * side, down = (double)grid.rows * side;
   double scale = smaller(across / width, down / height);
+  double wide = smaller(ceil(width * scale), across), high = smaller(ceil(height * scale), down); /* whole pixels */
   size_t column = (view - 1) % grid.columns, row = (view - 1) / grid.columns;
-  return (ViewFrame){.across_scale = scale,
-                     .across_shift = floor((across - ceil(width * scale)) / 2) - (double)column * side,
-                     .down_scale = scale,
-                     .down_shift = floor((down - ceil(height * scale)) / 2) - (double)row * side};
+  return (ViewFrame){.across_scale = wide / width,
+                     .across_shift = floor((across - wide) / 2) - (double)column * side,
+                     .down_scale = high / height,
+                     .down_shift = floor((down - high) / 2) - (double)row * side};
 }

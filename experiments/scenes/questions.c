@@ -119,35 +119,41 @@ static const Thing *neighbour(const Scene *scene, const Thing *of, Direction dir
   return nearest;
 }
 
+/* Neighbours that are alike in what is asked are commoner than chance, since what is counted comes up to three times;
+ * the words would then tell the answer. With this share of them kept, the named colour is right in one of six cases, as
+ * any other is, and the named shape in one of five (measured over 6,000,000 scenes: within 0.0005). */
+static const double ALIKE_COLOUR = 0.701, ALIKE_SHAPE = 0.796;
+
+typedef struct Beside {
+  const Thing *of, *asked; /* asked lies in that direction of the other */
+  Direction direction;
+} Beside;
+
 /* Of all pairs of neighbours one; false if there is none. */
-static bool any_neighbours(const Scene *scene, Draws *draws, const Thing **of, Direction *direction) {
-  struct {
-    const Thing *of;
-    Direction direction;
-  } pairs[THINGS_MOST * DIRECTIONS];
+static bool any_neighbours(const Scene *scene, Draws *draws, bool colour, Beside *beside) {
+  Beside pairs[THINGS_MOST * DIRECTIONS];
   size_t count = 0;
   for (size_t i = 0; i < scene->count; i++)
-    for (int d = 0; d < DIRECTIONS; d++)
-      if (neighbour(scene, &scene->things[i], (Direction)d)) {
-        pairs[count].of = &scene->things[i];
-        pairs[count++].direction = (Direction)d;
-      }
-  size_t chosen = count > 0 ? draw(draws, count) : 0;
-  if (count > 0) {
-    *of = pairs[chosen].of;
-    *direction = pairs[chosen].direction;
-  }
+    for (int d = 0; d < DIRECTIONS; d++) {
+      const Thing *of = &scene->things[i], *asked = neighbour(scene, of, (Direction)d);
+      bool alike = asked && (colour ? asked->colour == of->colour : asked->shape == of->shape);
+      if (asked && (!alike || draw_chance(draws, colour ? ALIKE_COLOUR : ALIKE_SHAPE)))
+        pairs[count++] = (Beside){of, asked, (Direction)d};
+    }
+  if (count > 0)
+    *beside = pairs[draw(draws, count)];
   return count > 0;
 }
 
 static void ask_relate(const Scene *scene, Draws *draws, Query *query) {
-  const Thing *of, *asked = &scene->things[0];
-  Direction direction;
+  const Thing *asked = &scene->things[0];
   bool colour = draw_chance(draws, 0.5);
   const char *what = colour ? "colour" : "shape";
-  if (any_neighbours(scene, draws, &of, &direction)) {
-    asked = neighbour(scene, of, direction);
-    ask(query, "what %s is %s the %s %s ?", what, directions[direction], colour_of(of), shape_of(of));
+  Beside beside;
+  if (any_neighbours(scene, draws, colour, &beside)) {
+    asked = beside.asked;
+    ask(query, "what %s is %s the %s %s ?", what, directions[beside.direction], colour_of(beside.of),
+        shape_of(beside.of));
   } else {
     ask(query, "what %s is the first thing ?", what);
   }
