@@ -190,6 +190,33 @@ Status chain_busy(const ChainPlan *plan, bool *busy) {
   return status_ok();
 }
 
+/* ---- how long a phase took: in a file of its own, since its result is the same however long it takes ---- */
+
+static Status keep_seconds(const Place *place, double seconds) {
+  char *path = path_join(place->folder, "seconds.txt");
+  OutputFile file;
+  Status status = path ? output_open(&file, path) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  if (status.code == STATUS_OK) {
+    fprintf(file.stream, "%.3f\n", seconds);
+    status = output_commit(&file);
+  }
+  free(path);
+  return status;
+}
+
+/* 0 if nobody wrote it down: a worker was killed between the phase's end and this. */
+static double kept_seconds(const Place *place) {
+  char *path = path_join(place->folder, "seconds.txt");
+  FILE *file = path ? fopen(path, "r") : NULL;
+  double seconds = 0.0;
+  if (file && fscanf(file, "%lf", &seconds) != 1)
+    seconds = 0.0;
+  if (file)
+    fclose(file);
+  free(path);
+  return seconds;
+}
+
 /* ---- training ---- */
 
 typedef struct Probing {
@@ -220,7 +247,11 @@ static Status train_link(const ChainPlan *plan, Store *store, const Place *place
   if (!train.feed)
     return status_error(STATUS_INPUT, "phase %s wants the data '%s', and there are none of that name",
                         link->phase->name, link->phase->data);
-  return train_phase(&train, &link->report);
+  TRY(train_phase(&train, &link->report));
+  if (!link->report.finished)
+    return keep_seconds(place, link->report.counts.seconds);
+  link->report.counts.seconds = kept_seconds(place);
+  return status_ok();
 }
 
 Status chain_run(const ChainPlan *plan, Store *store, ChainLink *links) {
