@@ -6,8 +6,9 @@
 
 static const unsigned char colours[COLOURS][3] = {{215, 45, 45},  {45, 165, 65},  {50, 85, 220},
                                                   {230, 215, 50}, {150, 60, 185}, {240, 140, 35}};
-static const int plate_grey = 225, letter_grey = 35;
-static const double noise_spread = 10.0; /* grey levels */
+/* Faint letters: plain in a tile, drowned in noise where the picture is shrunk to half. */
+static const int plate_grey = 170, letter_grey = 90;
+static const double noise_spread = 16.0; /* grey levels */
 
 /* Letters of 3 x 5, a row of three pixels an octal digit, from the top. */
 static const unsigned glyphs[LETTERS] = {025755, 034443, 074647, 055755, 055655,
