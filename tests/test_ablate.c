@@ -9,6 +9,7 @@
 
 static void make_world(void) {
   scratch_make();
+  setenv("OMP_WAIT_POLICY", "passive", 1); /* tests share the machine */
   small_pair("pair", 1);
 }
 
@@ -55,7 +56,7 @@ static void expect_same_results(const char *folder) {
 
 /* ---- whole runs ---- */
 
-#define ROWS "alternating,nq64,baseline"
+#define ROWS "alternating,baseline"
 
 Test(ablate, gives_the_same_with_one_or_two_jobs_and_tables_read_it) {
   program_succeeds("ablate " ROWS " " SMALL "--seeds 1 --jobs 1 --results whole --runs r1 --features f1");
@@ -68,7 +69,7 @@ Test(ablate, gives_the_same_with_one_or_two_jobs_and_tables_read_it) {
   program_succeeds("ablate " ROWS " " SMALL "--seeds 1 --results again --runs r1 --features f1");
   expect_same_results("again");
   char *origin = text_of("whole", "answers.csv.origin.json");
-  expect_contains(origin, "--scale 0.006");
+  expect_contains(origin, "--scale=0.006");
   free(origin);
 }
 
@@ -119,12 +120,12 @@ static void run_killed(const char *words, double seconds) {
 }
 
 Test(ablate, killed_at_random_moments_it_goes_on_to_the_same) {
-  static const char *const words = "ablate alternating,e2e " SMALL "--scale 0.03 --seeds 1 --jobs 2 ";
+  static const char *const words = "ablate alternating,e2e " SMALL "--scale 0.02 --seeds 1 --jobs 2 ";
   char command[1024];
   program_succeeds("%s --results whole --runs r1 --features f1", words);
   snprintf(command, sizeof command, "%s --results killed --runs r2 --features f2", words);
-  for (uint32_t i = 0; i < 8; i++)
-    run_killed(command, 0.02 + 0.5 * rng_uniform(rng_make(1, RNG_TEST, i), 0));
+  for (uint32_t i = 0; i < 6; i++)
+    run_killed(command, 0.02 + 0.4 * rng_uniform(rng_make(1, RNG_TEST, i), 0));
   program_succeeds("%s", command);
   expect_same_results("killed");
 }
@@ -159,8 +160,8 @@ Test(ablate, names_the_row_whose_scheme_is_damaged_before_it_trains) {
   cr_assert_eq(folder_create(scratch_path("s")).code, STATUS_OK);
   scratch_text("s/text-only.ini",
                "[phase a]\ndata = questions\ntrain = decoder\nviews = none\nsamples = 32\nrate = 1e-3\n");
-  scratch_text("s/e2e.ini", "[phase a]\ndata = captions\ntrain = adapter\nviews = globl\n");
-  expect_failure(3, "s/e2e.ini: line 4",
+  scratch_text("s/e2e.ini", "[phase a]\ndata = captions\ntrain = adapter\nsamples = 3\nrate = 1\nviews = globl\n");
+  expect_failure(3, "s/e2e.ini: line",
                  "ablate text_only,e2e --model pair --pictures 40 --tests 13 --schemes s --seeds 1");
   cr_expect_neq(access(scratch_path("runs/rows"), F_OK), 0, "nothing was trained");
 }
@@ -175,7 +176,7 @@ static void with_small_files(void) {
 Test(ablate, says_when_the_disk_is_full) {
   program_succeeds("ablate text_only " SMALL "--seeds 1 --results whole --runs r --features f");
   with_small_files();
-  expect_failure(4, "stage3", "ablate text_only " SMALL "--seeds 1 --first-seed 2 --runs r --features f");
+  expect_failure(4, "File too large", "ablate text_only " SMALL "--seeds 1 --first-seed 2 --runs r --features f");
   ProgramRun run = program_run("ablate text_only " SMALL "--seeds 1 --results again --runs r --features f");
   cr_expect_eq(run.exit, 0, "what is done stays: %s", run.err);
   program_free(&run);
