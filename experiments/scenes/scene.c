@@ -130,6 +130,7 @@ Scene scene_make(uint64_t seed, Split split, size_t index) {
   for (size_t i = 0; i < scene.count; i++)
     place_thing(&scene, &draws, &scene.things[i]);
   scene.noise = scene_draws(seed, split, index, SCENE_NOISE).rng;
+  scene.spread = 16.0;
   return scene;
 }
 
