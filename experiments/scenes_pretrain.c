@@ -149,7 +149,7 @@ Status command_scenes_pretrain(int argc, char **argv, Ranks ranks) {
                .vision_steps = 10000,
                .vision_batch = 12,
                .vision_rate = 2e-3,
-               .decoder_steps = 12000,
+               .decoder_steps = 24000,
                .decoder_batch = 8,
                .decoder_rate = 1e-3};
   const Option options[] = {

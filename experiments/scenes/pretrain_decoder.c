@@ -25,7 +25,7 @@ typedef struct Course {
   Store *store;
   const Ops *ops;
   Lexicon lexicon;
-  Feed captions, questions;
+  Feed captions, questions, hard; /* hard: of the families that take longest */
   size_t batch;
   Example *examples;
   Conversation *conversations;
@@ -264,15 +264,19 @@ static Status make_room(Course *c, const Lecture *lecture) {
   return run_alloc(&c->run, c->ops, measuring.most + measuring.most / 4);
 }
 
-/* One step in four is of captions. The first steps show the global view alone, letters and all: to find a word where it
- * stands is what takes longest to learn, and that is the shortest way to it. */
+/* One step in four is of captions, three in eight are of the hardest questions. The first fifth of all show the global
+ * view alone, letters and all: to find a word where it stands is what takes longest to learn, and that is the shortest
+ * way to it. */
 static Lecture lecture_of(Course *c, size_t number, size_t steps) {
   static const Showing easiest = {true, 0};
   Draws draws = {.rng = rng_make(c->seed, RNG_SCENES, UINT32_MAX), .next = 2 * number};
-  bool caption = draw_chance(&draws, 0.25), early = number < 2 * steps / 5;
+  size_t kind = draw(&draws, 8);
+  bool early = number < steps / 5;
   Showing showing = showings[draw(&draws, SHOWINGS)];
   return (Lecture){.config = config_showing(&c->store->model->config, early ? easiest : showing),
-                   .feed = caption ? &c->captions : &c->questions,
+                   .feed = kind < 2   ? &c->captions
+                           : kind < 5 ? &c->questions
+                                      : &c->hard,
                    .split = SPLIT_TRAIN,
                    .first = number * c->batch,
                    .unread = early ? 0.05 : 0.7};
@@ -370,6 +374,8 @@ static Status prepare(Course *c, const Tokenizer *tokenizer, const PretrainPlan 
   TRY(feed_scenes_open(&c->captions, &scenes));
   scenes.talk = (SceneTalk){.families = (1U << FAMILIES) - 1, .rounds = ROUNDS, .easily = true};
   TRY(feed_scenes_open(&c->questions, &scenes));
+  scenes.talk.families = 1U << FAMILY_RELATE | 1U << FAMILY_REASON;
+  TRY(feed_scenes_open(&c->hard, &scenes));
   TRY(store_train(c->store, 1U << GROUP_DECODER));
   TRY(optimiser_alloc(&c->optimiser, c->store));
   c->examples = calloc(c->batch, sizeof *c->examples);
@@ -384,6 +390,7 @@ static Status prepare(Course *c, const Tokenizer *tokenizer, const PretrainPlan 
 static void finish(Course *c) {
   feed_scenes_close(&c->captions);
   feed_scenes_close(&c->questions);
+  feed_scenes_close(&c->hard);
   optimiser_free(&c->optimiser);
   run_free(&c->run);
   for (size_t i = 0; c->examples && i < c->batch; i++)
