@@ -4,8 +4,9 @@
 
 #include "options.h"
 
-/* collect: from RUNS/rows/ID-SEED/NAME.csv, in the order of rows and seeds, to RESULTS/NAME.csv with a header and an
- * origin. Errors: STATUS_INPUT, STATUS_OUTPUT, STATUS_MEMORY. */
-Status collect(const char *runs, const char *results, const Command *command, uint64_t seed);
+/* collect: the files of examined jobs (job.h) or of probed ones (probed.h), from RUNS/rows/ID-SEED/NAME.csv, in the
+ * order of rows and seeds, to RESULTS/NAME.csv with a header and an origin. Errors: STATUS_INPUT, STATUS_OUTPUT,
+ * STATUS_MEMORY. */
+Status collect(const char *runs, bool probed, const char *results, const Command *command, uint64_t seed);
 
 #endif

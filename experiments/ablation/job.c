@@ -10,6 +10,7 @@
 #include "files.h"
 #include "load.h"
 #include "lock.h"
+#include "probed.h"
 
 enum { TEST_SEED = 1, SEEDS_OF_SCENES = 1000 }; /* the pretrained pair saw the training scenes of small seeds */
 
@@ -124,6 +125,7 @@ static ChainPlan chain_of(Desk *desk, const Features *features) {
                      .features = features,
                      .context = desk,
                      .folder = s->folder,
+                     .probed = s->probed,
                      .quiet = s->quiet};
 }
 
@@ -271,10 +273,37 @@ static Status write_answers(Desk *desk, const Store *store, const Features *feat
   return status;
 }
 
+/* ---- or what was measured ---- */
+
+static Status write_probed(Desk *desk, const ChainLink *links, const Store *store, const Features *features) {
+  char *folder = job_file(desk->setting, desk->recipe, desk->seed, "");
+  Probed probed = {.row = desk->recipe->id,
+                   .seed = desk->seed,
+                   .folder = folder,
+                   .runs = desk->setting->folder,
+                   .links = links,
+                   .phases = desk->scheme.count,
+                   .store = store,
+                   .scenes = &desk->testing,
+                   .features = features,
+                   .views = desk->recipe->tested[0]};
+  Status status = folder ? probed_write(&probed) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  free(folder);
+  return status;
+}
+
+static Status write_files(Desk *desk, const ChainLink *links, const Store *store, const Features *features) {
+  if (desk->setting->probed)
+    return write_probed(desk, links, store, features);
+  TRY(write_costs(desk, links));
+  TRY(write_curves(desk, links));
+  return write_answers(desk, store, features);
+}
+
 /* ---- the job ---- */
 
 bool job_done(const Setting *setting, const Recipe *recipe, uint64_t seed) {
-  char *path = job_file(setting, recipe, seed, "answers.csv");
+  char *path = job_file(setting, recipe, seed, setting->probed ? PROBED_LAST : "answers.csv");
   bool done = path && access(path, R_OK) == 0;
   free(path);
   return done;
@@ -295,13 +324,9 @@ static Status train_and_test(Desk *desk, Store *store, const Features *training)
   Features *testing = NULL;
   Status status = links ? chain_run(&chain, store, links) : status_error(STATUS_MEMORY, "not enough memory for phases");
   if (status.code == STATUS_OK)
-    status = write_costs(desk, links);
-  if (status.code == STATUS_OK)
-    status = write_curves(desk, links);
-  if (status.code == STATUS_OK)
     status = open_features(desk, &desk->testing, &testing);
   if (status.code == STATUS_OK)
-    status = write_answers(desk, store, testing);
+    status = write_files(desk, links, store, testing);
   features_close(testing);
   free(links);
   return status;

@@ -1,7 +1,8 @@
 /* job.h: one row of the ablation with one seed: trained, tested, written down.
  *
  * Files of a job, in FOLDER/rows/ID-SEED/, whole or not at all, answers.csv last: lines of the result files that
- * `seesaw table` reads (results.h), without their headers: costs.csv, curves.csv, answers.csv. */
+ * `seesaw table` reads (results.h), without their headers: costs.csv, curves.csv, answers.csv; or those of
+ * probed.h. */
 #ifndef SEESAW_JOB_H
 #define SEESAW_JOB_H
 
@@ -19,6 +20,7 @@ typedef struct Setting {
   size_t tests;         /* scenes of the exam */
   Split split;          /* of the exam: validation to choose by, test to report */
   double scale;         /* of every phase's samples */
+  bool probed;          /* measured in training and looked at (probed.h) instead of examined */
   bool quiet;
 } Setting;
 
