@@ -67,7 +67,10 @@ static Status choose_rows(const char *what, Rows *rows) {
   for (size_t i = 0; i < SELECTIONS; i++)
     if (strcmp(what, "all") == 0 || strcmp(what, selections[i].name) == 0)
       TRY(add_rows(rows, selections[i].rows));
-  return rows->count > 0 ? status_ok() : add_rows(rows, what);
+  if (rows->count == 0)
+    TRY(add_rows(rows, what));
+  return rows->count > 0 ? status_ok()
+                         : status_error(STATUS_USAGE, "no row is named; `seesaw ablate --help` lists them");
 }
 
 /* ---- the plan ---- */
@@ -134,8 +137,9 @@ static Status take_job(const Plan *plan, const Setting *setting, bool *left, boo
   for (size_t i = 0; i < job_count(plan) && !*taken; i++) {
     uint64_t seed;
     const Recipe *recipe = job_at(plan, i, &seed);
-    bool busy = false;
-    if (job_done(setting, recipe, seed))
+    bool done, busy = false;
+    TRY(job_done(setting, recipe, seed, &done));
+    if (done)
       continue;
     *left = true;
     TRY(job_busy(setting, recipe, seed, &busy));
@@ -162,8 +166,9 @@ static Status prepare(const Plan *plan, Setting *setting) {
   for (size_t i = 0; i < job_count(plan); i++) {
     uint64_t seed;
     const Recipe *recipe = job_at(plan, i, &seed);
-    bool first = i % plan->rows.count == 0 || recipe->paper;
-    if (first && !job_done(setting, recipe, seed))
+    bool done, first = i % plan->rows.count == 0 || recipe->paper;
+    TRY(job_done(setting, recipe, seed, &done)); /* reads every row's scheme, before hours of work */
+    if (first && !done)
       TRY(job_prepare(setting, recipe, seed));
   }
   return status_ok();
@@ -202,7 +207,7 @@ static size_t jobs_done(const Plan *plan) {
   for (size_t i = 0; i < job_count(plan); i++) {
     uint64_t seed;
     const Recipe *recipe = job_at(plan, i, &seed);
-    done += job_done(&setting, recipe, seed);
+    done += job_answered(&setting, recipe, seed);
   }
   return done;
 }
@@ -266,18 +271,22 @@ static Status check_plan(const Plan *plan) {
   return folder_create(plan->features);
 }
 
+static Status collect_results(const Plan *plan, const Command *command) {
+  char like[96];
+  snprintf(like, sizeof like, "%s-%llu", plan->rows.recipe[0]->id, (unsigned long long)plan->first_seed);
+  return collect(plan->folder, plan->probed, plan->results, like, command, (uint64_t)plan->first_seed);
+}
+
 static Status ablate(Plan *plan, const Command *command) {
   size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : (size_t)all_threads();
   int threads = all_threads() / (int)workers;
   TRY(check_plan(plan));
-  if (plan->ranks.rank == 0 && jobs_done(plan) < job_count(plan))
+  if (plan->ranks.rank == 0)
     TRY(run_workers(plan, 1, all_threads(), true));
   TRY(ranks_agree(status_ok()));
-  if (jobs_done(plan) < job_count(plan))
-    TRY(run_workers(plan, workers, threads > 0 ? threads : 1, false));
+  TRY(run_workers(plan, workers, threads > 0 ? threads : 1, false));
   TRY(ranks_agree(status_ok()));
-  return plan->ranks.rank == 0 ? collect(plan->folder, plan->probed, plan->results, command, (uint64_t)plan->first_seed)
-                               : status_ok();
+  return plan->ranks.rank == 0 ? collect_results(plan, command) : status_ok();
 }
 
 /* ---- the command ---- */

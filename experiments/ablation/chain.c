@@ -120,9 +120,15 @@ static Status describe(const ChainPlan *plan, size_t last, Text *text) {
   snprintf(line, sizeof line, "pair %s\nseed %llu\n", digest_print(plan->pair->digest, digest),
            (unsigned long long)plan->seed);
   TRY(text_append_string(text, line));
-  for (size_t i = 0; i <= last; i++)
+  for (size_t i = 0; i <= last; i++) {
     TRY(add_phase(text, plan->config, &plan->scheme->phases[i]));
+    TRY(plan->about(plan->context, plan->scheme->phases[i].data, text));
+  }
   return status_ok();
+}
+
+Status chain_text(const ChainPlan *plan, Text *text) {
+  return describe(plan, plan->scheme->count - 1, text);
 }
 
 /* ---- a phase's folder ---- */

@@ -1,9 +1,9 @@
 /* chain.h: a row's phases one after the other, each trained once however many rows begin with it.
  *
  * What a phase's result depends on is written down as text: the pretrained pair, the seed, what of the model it uses,
- * the phases before it and its own. A digest of that text names the folder of its files; a phase whose folder has a
- * finished result is not trained again, one that was stopped goes on. Workers that want the same phase at the same time
- * wait for each other by a lock on its folder. */
+ * the data, the phases before it and its own. A digest of that text names the folder of its files; a phase whose folder
+ * has a finished result is not trained again, one that was stopped goes on. Workers that want the same phase at the
+ * same time wait for each other by a lock on its folder. */
 #ifndef SEESAW_CHAIN_H
 #define SEESAW_CHAIN_H
 
@@ -26,6 +26,8 @@ typedef struct ChainPlan {
   uint64_t seed;             /* of the adapter's start, the order of samples and the noise */
   /* the feed of that name, whose features are the same for all; NULL: there is none */
   const Feed *(*feed)(void *context, const char *name);
+  /* appends what that feed is made of, whatever two feeds of one name may differ in */
+  Status (*about)(void *context, const char *name, Text *text);
   const Features *features;
   void *context;
   const char *folder; /* where phases' folders are */
@@ -46,6 +48,9 @@ Status chain_start(const ChainPlan *plan, Model *model, Store *store);
 /* chain_run: all phases, from chain_start's values; links: as many as the scheme has phases. Errors: those of
  * train_phase; STATUS_INPUT for a feed that there is none of; STATUS_OUTPUT. */
 Status chain_run(const ChainPlan *plan, Store *store, ChainLink *links);
+
+/* chain_text: append what the last phase's result depends on. Errors: STATUS_MEMORY. */
+Status chain_text(const ChainPlan *plan, Text *text);
 
 /* chain_busy: is another worker at a phase that this chain needs and that is not finished? */
 Status chain_busy(const ChainPlan *plan, bool *busy);

@@ -10,6 +10,7 @@
 #include "files.h"
 #include "load.h"
 #include "lock.h"
+#include "number.h"
 #include "probed.h"
 
 enum { TEST_SEED = 1, SEEDS_OF_SCENES = 1000 }; /* the pretrained pair saw the training scenes of small seeds */
@@ -61,6 +62,7 @@ typedef struct Desk {
   Scheme scheme;
   SceneFeedPlan training, testing; /* scenes */
   Feed captions, questions;
+  SceneTalk caption_talk, question_talk;
 } Desk;
 
 static Status read_scheme(Desk *desk) {
@@ -96,9 +98,12 @@ static Status sit_down(Desk *desk, const Setting *setting, const Recipe *recipe,
   desk->testing = (SceneFeedPlan){
       .seed = TEST_SEED, .split = setting->split, .count = setting->tests, .tokenizer = setting->tokenizer};
   SceneFeedPlan captions = desk->training, questions = desk->training;
-  captions.talk.caption = true;
-  questions.talk.families = recipe->reasoning ? all : all & ~(1U << FAMILY_REASON);
-  questions.talk.rounds = recipe->reasoning ? FAMILIES : FAMILIES - 1;
+  desk->caption_talk = (SceneTalk){.caption = true};
+  desk->question_talk = recipe->reasoning
+                            ? (SceneTalk){.families = all, .rounds = FAMILIES}
+                            : (SceneTalk){.families = all & ~(1U << FAMILY_REASON), .rounds = FAMILIES - 1};
+  captions.talk = desk->caption_talk;
+  questions.talk = desk->question_talk;
   TRY(recipe_config(recipe, &setting->pair->config, &desk->config));
   TRY(read_scheme(desk));
   Status status = feed_scenes_open(&desk->captions, &captions);
@@ -114,6 +119,17 @@ static const Feed *feed_named(void *context, const char *name) {
   return strcmp(name, "captions") == 0 ? &desk->captions : strcmp(name, "questions") == 0 ? &desk->questions : NULL;
 }
 
+/* Rows differ in what they are asked, under one name of the data. */
+static Status feed_about(void *context, const char *name, Text *text) {
+  const Desk *desk = context;
+  const SceneFeedPlan *scenes = &desk->training;
+  const SceneTalk *talk = strcmp(name, "captions") == 0 ? &desk->caption_talk : &desk->question_talk;
+  char line[160];
+  snprintf(line, sizeof line, "scenes %zu of seed %llu: %s, families %u, rounds %zu\n", scenes->count,
+           (unsigned long long)scenes->seed, talk->caption ? "captions" : "questions", talk->families, talk->rounds);
+  return text_append_string(text, line);
+}
+
 static ChainPlan chain_of(Desk *desk, const Features *features) {
   const Setting *s = desk->setting;
   return (ChainPlan){.pair = s->pair,
@@ -122,6 +138,7 @@ static ChainPlan chain_of(Desk *desk, const Features *features) {
                      .config = &desk->config,
                      .seed = desk->seed,
                      .feed = feed_named,
+                     .about = feed_about,
                      .features = features,
                      .context = desk,
                      .folder = s->folder,
@@ -302,11 +319,78 @@ static Status write_files(Desk *desk, const ChainLink *links, const Store *store
 
 /* ---- the job ---- */
 
-bool job_done(const Setting *setting, const Recipe *recipe, uint64_t seed) {
-  char *path = job_file(setting, recipe, seed, setting->probed ? PROBED_LAST : "answers.csv");
+/* The one that is written last. */
+static char *last_file(const Setting *setting, const Recipe *recipe, uint64_t seed) {
+  return job_file(setting, recipe, seed, setting->probed ? PROBED_LAST : "answers.csv");
+}
+
+/* What the answers depend on. */
+static Status describe(Desk *desk, Text *text) {
+  static const char *const splits[SPLIT_COUNT] = {"train", "validation", "test"};
+  const Setting *s = desk->setting;
+  ChainPlan chain = chain_of(desk, NULL);
+  char line[256], digest[2 * DIGEST_SIZE + 1], scale[NUMBER_ROOM];
+  number_print(s->scale, scale);
+  snprintf(line, sizeof line, "pair %s, %zu scenes, scale %s, exam of %zu %s scenes\n",
+           digest_print(s->pair->digest, digest), s->pictures, scale, s->tests, splits[s->split]);
+  TRY(text_append_string(text, line));
+  return chain_text(&chain, text);
+}
+
+/* Is what.txt there, and this? */
+static Status compare_what(const Desk *desk, const Text *text, bool *same) {
+  char *path = job_file(desk->setting, desk->recipe, desk->seed, "what.txt");
+  unsigned char *bytes;
+  size_t size;
+  Status status = path ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for a path");
+  *same = path && access(path, R_OK) == 0;
+  if (*same) {
+    status = file_read(path, 1 << 20, &bytes, &size);
+    *same = status.code == STATUS_OK && size == text->length && memcmp(bytes, text->bytes, size) == 0;
+    if (status.code == STATUS_OK)
+      free(bytes);
+  }
+  free(path);
+  return status;
+}
+
+bool job_answered(const Setting *setting, const Recipe *recipe, uint64_t seed) {
+  char *path = last_file(setting, recipe, seed);
   bool done = path && access(path, R_OK) == 0;
   free(path);
   return done;
+}
+
+Status job_done(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *done) {
+  Desk desk;
+  Text text = {0};
+  *done = false;
+  TRY(sit_down(&desk, setting, recipe, seed));
+  Status status = describe(&desk, &text);
+  if (status.code == STATUS_OK && job_answered(setting, recipe, seed))
+    status = compare_what(&desk, &text, done);
+  text_free(&text);
+  leave(&desk);
+  return status;
+}
+
+/* Answers of another setting go before what.txt says that they are of this one. */
+static Status begin_job(Desk *desk) {
+  char *path = last_file(desk->setting, desk->recipe, desk->seed);
+  OutputFile file;
+  Text text = {0};
+  Status status = path ? describe(desk, &text) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  if (status.code == STATUS_OK && access(path, F_OK) == 0 && unlink(path) != 0)
+    status = status_from_errno(STATUS_OUTPUT, "cannot remove %s, which is of another setting", path);
+  if (status.code == STATUS_OK)
+    status = begin_file(desk, "what.txt", &file);
+  if (status.code == STATUS_OK) {
+    fwrite(text.bytes, 1, text.length, file.stream);
+    status = output_commit(&file);
+  }
+  text_free(&text);
+  free(path);
+  return status;
 }
 
 Status job_busy(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *busy) {
@@ -337,6 +421,7 @@ static Status work(Desk *desk) {
   Store store;
   Features *features = NULL;
   ChainPlan chain = chain_of(desk, NULL);
+  TRY(begin_job(desk));
   TRY(chain_start(&chain, &model, &store));
   Status status = open_features(desk, &desk->training, &features);
   if (status.code == STATUS_OK)
@@ -358,11 +443,14 @@ static Status sit_down_and_work(const Setting *setting, const Recipe *recipe, ui
 Status job_run(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *taken) {
   char *folder = job_file(setting, recipe, seed, "");
   int lock = -1;
+  bool done = false;
   *taken = false;
   Status status = folder ? folder_create(folder) : status_error(STATUS_MEMORY, "not enough memory for a path");
   if (status.code == STATUS_OK)
     status = lock_take(folder, false, &lock, taken);
-  if (status.code == STATUS_OK && *taken && !job_done(setting, recipe, seed))
+  if (status.code == STATUS_OK && *taken)
+    status = job_done(setting, recipe, seed, &done);
+  if (status.code == STATUS_OK && *taken && !done)
     status = sit_down_and_work(setting, recipe, seed);
   lock_give(lock);
   free(folder);

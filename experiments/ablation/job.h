@@ -1,8 +1,9 @@
 /* job.h: one row of the ablation with one seed: trained, tested, written down.
  *
  * Files of a job, in FOLDER/rows/ID-SEED/, whole or not at all, answers.csv last: lines of the result files that
- * `seesaw table` reads (results.h), without their headers: costs.csv, curves.csv, answers.csv; or those of
- * probed.h. */
+ * `seesaw table` reads (results.h), without their headers: costs.csv, curves.csv, answers.csv (of a probed job those of
+ * probed.h); and what.txt, what they depend on: a first line that all rows of a command share (pair, scenes, scale,
+ * exam), then the row's training. */
 #ifndef SEESAW_JOB_H
 #define SEESAW_JOB_H
 
@@ -31,8 +32,11 @@ void pair_close(Pair *pair);
 /* job_prepare: features of the scenes that this row's training, and its exam, need, if they are not kept yet. */
 Status job_prepare(const Setting *setting, const Recipe *recipe, uint64_t seed);
 
-/* job_done: are its files there? job_busy: is another worker at a phase that it needs? */
-bool job_done(const Setting *setting, const Recipe *recipe, uint64_t seed);
+/* job_done: are its files there, and of this very setting? job_busy: is another worker at a phase that it needs?
+ * job_answered: is the last of its files there, of whatever setting? (For this one only setting->folder and ->probed
+ * are needed.) */
+Status job_done(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *done);
+bool job_answered(const Setting *setting, const Recipe *recipe, uint64_t seed);
 Status job_busy(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *busy);
 
 /* job_run: all of it, unless another worker is at it (*taken is false then). Errors: those of the parts. */

@@ -71,6 +71,7 @@ Status scene_record(const SceneFeedPlan *plan, size_t index, Record *record) {
   char image[32];
   Scene scene = scene_make(plan->seed, plan->split, index);
   Draws draws = scene_draws(plan->seed, plan->split, index, SCENE_TEXT);
+  REQUIRE(plan->talk.caption || (plan->talk.families > 0 && plan->talk.rounds > 0), "scenes without a word");
   cJSON *json = cJSON_CreateObject(), *turns = NULL;
   *record = (Record){.json = json};
   snprintf(image, sizeof image, "%06zu.png", index);
