@@ -146,12 +146,12 @@ Status command_scenes_pretrain(int argc, char **argv, Ranks ranks) {
                .part = "all",
                .json = "",
                .seed = 1,
-               .vision_steps = 4000,
+               .vision_steps = 10000,
                .vision_batch = 12,
                .vision_rate = 2e-3,
-               .decoder_steps = 8000,
-               .decoder_batch = 16,
-               .decoder_rate = 3e-3};
+               .decoder_steps = 24000,
+               .decoder_batch = 8,
+               .decoder_rate = 1e-3};
   const Option options[] = {
       {"out", OPTION_TEXT, &plan.out, "DIR", "folder of the checkpoint; made if it is not there"},
       {"size", OPTION_CHOICE, &plan.size, NULL, "how wide and deep", .choices = SCENE_SIZES},

@@ -24,7 +24,7 @@ static double distance(const unsigned char *pixel, const double *colour) {
   return sqrt(sum);
 }
 
-/* The colour that a pixel is near to. Noise of 10 grey levels stays within 60 of it all but never. */
+/* The colour that a pixel without noise is near to. */
 static int kind_of(const unsigned char *pixel) {
   for (int colour = 0; colour < COLOURS; colour++)
     if (distance(pixel, palette[colour]) < 45)
@@ -43,11 +43,12 @@ static void count_kinds(Image image, const Thing *t, size_t counts[KINDS]) {
     }
 }
 
-/* Beside a sign of 5 x 7 a small thing has about 40 pixels left, less those where noise is large. */
+/* Beside a sign of 5 x 7 a small thing has about 40 pixels left. */
 Test(draw, shows_every_thing_in_its_colour_and_in_no_other) {
   for (size_t index = 0; index < 400; index++) {
     Scene scene = scene_make(1, SPLIT_TEST, index);
     Image image;
+    scene.spread = 0.0;
     assert_ok(scene_draw(&scene, &image));
     cr_assert(image.width == scene.width && image.height == scene.height);
     for (size_t i = 0; i < scene.count; i++) {
@@ -101,8 +102,8 @@ static int matches(Image image, size_t left, size_t top, int letter) {
   int right = 0;
   for (size_t i = 0; i < 15; i++) {
     const unsigned char *pixel = image_row(image, top + i / 3) + 3 * (left + i % 3);
-    bool dark = pixel[0] < 90 && pixel[1] < 90 && pixel[2] < 90;
-    bool light = pixel[0] > 170 && pixel[1] > 170 && pixel[2] > 170;
+    bool dark = pixel[0] == 90 && pixel[1] == 90 && pixel[2] == 90;
+    bool light = pixel[0] == 170 && pixel[1] == 170 && pixel[2] == 170;
     right += glyphs[letter][i] == '#' ? dark : light;
   }
   return right;
@@ -122,6 +123,7 @@ Test(draw, shows_every_letter_whole_and_none_where_there_is_no_sign) {
   for (size_t index = 0; index < 400; index++) {
     Scene scene = scene_make(2, SPLIT_TRAIN, index);
     Image image;
+    scene.spread = 0.0;
     assert_ok(scene_draw(&scene, &image));
     for (size_t i = 0; i < scene.count; i++) {
       const Thing *t = &scene.things[i];
@@ -149,7 +151,7 @@ Test(draw, shows_signs_at_the_edges_whole) {
       for (size_t left = 1; left + 4 <= image.width; left++)
         whole |= matches(image, left, top, 3) == 15;
     for (size_t p = 0; p < image.width * image.height; p++)
-      light += image.pixels[3 * p] > 180 && image.pixels[3 * p + 1] > 180 && image.pixels[3 * p + 2] > 180;
+      light += image.pixels[3 * p] == 170 && image.pixels[3 * p + 1] == 170 && image.pixels[3 * p + 2] == 170;
     cr_expect(whole, "(%g, %g)", at[i][0], at[i][1]);
     cr_expect_eq(light, 35 - 11, "a plate of 5 x 7 less the letter: %zu at (%g, %g)", light, at[i][0], at[i][1]);
     image_free(&image);
@@ -158,8 +160,8 @@ Test(draw, shows_signs_at_the_edges_whole) {
 
 /* ---- noise ---- */
 
-Test(draw, has_noise_of_ten_grey_levels_of_its_own_in_every_scene) {
-  Scene scene = {.width = 90, .height = 80, .columns = 3, .rows = 3, .grey = 130};
+Test(draw, has_noise_of_the_right_size_of_its_own_in_every_scene) {
+  Scene scene = {.width = 90, .height = 80, .columns = 3, .rows = 3, .grey = 130, .spread = 10.0};
   Image image, other, again;
   double sum = 0.0, squares = 0.0, count = 90 * 80 * 3;
   scene.noise = scene_draws(1, SPLIT_TRAIN, 0, SCENE_NOISE).rng;

@@ -15,7 +15,8 @@ typedef struct Losses {
   double first, last;
 } Losses;
 
-static void note(void *context, size_t step, double loss) {
+static void note(void *context, size_t step, double loss, double caption) {
+  (void)caption;
   Losses *losses = context;
   losses->first = step <= 5 ? loss : losses->first;
   losses->last = loss;

@@ -1,7 +1,7 @@
 /* test_problem.c: every kind of X against X written out, its loss against long double, its truth, and what it refuses.
  *
- * The excess L - L* is reached in double with a relative error of about u/e at a distance e from the optimum (u = 2^-53: the
- * state and X are only known to u); the tests allow 10 u/e. */
+ * The excess L - L* is reached in double with a relative error of about u/e at a distance e from the optimum (u =
+ * 2^-53: the state and X are only known to u); the tests allow 10 u/e. */
 #include "problem.h"
 
 #include <math.h>
@@ -338,7 +338,8 @@ static Wide excess_of(const Problem *problem, const Part *top, const Part *rest,
       x[i * columns + j] = part_entry(top, i, j);
   for (size_t k = 0; k < rest->count; k++)
     for (size_t l = 0; l < problem->rank; l++)
-      cross += rest->sigma[k] * along(rest->left[k], u + l * rows, rows) * along(rest->right[k], v + l * columns, columns);
+      cross +=
+          rest->sigma[k] * along(rest->left[k], u + l * rows, rows) * along(rest->right[k], v + l * columns, columns);
   return loss_of(problem, x, u, v) - cross;
 }
 
@@ -548,7 +549,8 @@ Test(problem, tie_of_vectors) {
   assert_ok(problem_reduced(&problem, 0.0));
   for (int i = 0; i < 8; i++) {
     Measure measure;
-    double angle = 0.4 + i, u[3] = {2.0 * cos(angle), 2.0 * sin(angle), 0.0}, v[3] = {0.5 * cos(angle), -0.5 * sin(angle), 0.0};
+    double angle = 0.4 + i, u[3] = {2.0 * cos(angle), 2.0 * sin(angle), 0.0},
+           v[3] = {0.5 * cos(angle), -0.5 * sin(angle), 0.0};
     problem_measure(&problem, u, v, &measure);
     expect_within(fabs(measure.excess), 1e-15, "excess at angle %g", angle);
     expect_within(fabs(measure.alignment - 1.0), 1e-15, "alignment at angle %g", angle);

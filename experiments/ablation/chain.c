@@ -85,7 +85,6 @@ static ModelConfig relevant(const ModelConfig *config, const Phase *phase) {
     none.gate_epsilon = c.switches.gate_epsilon;
     none.positions_half = c.switches.positions_half;
     none.slicing_paper = c.switches.slicing_paper;
-    none.separator = c.switches.separator && c.local != BRIDGE_NONE;
     none.gamma = 1.0;
     c.switches = none;
     if (!compression) {

@@ -6,8 +6,8 @@
 
 static const unsigned char colours[COLOURS][3] = {{215, 45, 45},  {45, 165, 65},  {50, 85, 220},
                                                   {230, 215, 50}, {150, 60, 185}, {240, 140, 35}};
-static const int plate_grey = 225, letter_grey = 35;
-static const double noise_spread = 10.0; /* grey levels */
+/* Faint letters: plain in a tile, drowned in noise where the picture is shrunk to half. */
+static const int plate_grey = 170, letter_grey = 90;
 
 /* Letters of 3 x 5, a row of three pixels an octal digit, from the top. */
 static const unsigned glyphs[LETTERS] = {025755, 034443, 074647, 055755, 055655,
@@ -75,7 +75,7 @@ static Status add_noise(const Scene *scene, Image image) {
     return status_error(STATUS_MEMORY, "not enough memory for a picture of %zu x %zu", image.width, image.height);
   rng_fill_normal(scene->noise, 0, count, noise);
   for (size_t i = 0; i < count; i++)
-    image.pixels[i] = (unsigned char)lround(fmin(255.0, fmax(0.0, image.pixels[i] + noise_spread * noise[i])));
+    image.pixels[i] = (unsigned char)lround(fmin(255.0, fmax(0.0, image.pixels[i] + scene->spread * noise[i])));
   free(noise);
   return status_ok();
 }

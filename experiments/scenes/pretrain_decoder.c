@@ -25,7 +25,7 @@ typedef struct Course {
   Store *store;
   const Ops *ops;
   Lexicon lexicon;
-  Feed captions, questions;
+  Feed captions, questions, hard; /* hard: of the families that take longest */
   size_t batch;
   Example *examples;
   Conversation *conversations;
@@ -91,13 +91,13 @@ static void describe(const Lexicon *lexicon, const Scene *scene, const ViewFrame
 }
 
 static void describe_global(const Course *c, const ModelConfig *config, const Scene *scene, Draws *draws, Rows *rows,
-                            const int32_t *at) {
+                            double unread, const int32_t *at) {
   size_t across = config->vision.picture / config->vision.patch;
   double size = (double)config->vision.patch;
   ViewFrame frame = view_frame(config, scene, (TileGrid){0}, 0);
   for (size_t j = 0; j < across * across; j++)
     describe(&c->lexicon, scene, &frame, ((double)(j % across) + 0.5) * size, ((double)(j / across) + 0.5) * size,
-             size / 2, 0.7, draws, rows, (size_t)at[j]);
+             size / 2, unread, draws, rows, (size_t)at[j]);
 }
 
 /* Local tokens lie on one big grid over all tiles, in the sequence's order. */
@@ -139,7 +139,8 @@ typedef struct Lecture {
   ModelConfig config;
   Feed *feed;
   Split split;
-  size_t first; /* scene */
+  size_t first;  /* scene */
+  double unread; /* how likely a letter is missing from the global view */
 } Lecture;
 
 static Status fill(Course *c, const Lecture *lecture) {
@@ -174,7 +175,7 @@ static Rows describe_all(Course *c, Run *run, const Lecture *lecture, const Sequ
     Draws draws = scene_draws(c->seed, lecture->split, lecture->first + i, SCENE_PREFIX);
     TileGrid grid = {c->conversations[i].columns, c->conversations[i].rows};
     if (globals > 0)
-      describe_global(c, config, &scene, &draws, &rows, global);
+      describe_global(c, config, &scene, &draws, &rows, lecture->unread, global);
     if (each > 0)
       describe_local(c, config, &scene, grid, &draws, &rows, local);
     global += globals;
@@ -263,14 +264,22 @@ static Status make_room(Course *c, const Lecture *lecture) {
   return run_alloc(&c->run, c->ops, measuring.most + measuring.most / 4);
 }
 
-/* One step in four is of captions. */
-static Lecture lecture_of(Course *c, size_t number) {
+/* One step in four is of captions, three in eight are of the hardest questions. The first fifth of all show the global
+ * view alone, letters and all: to find a word where it stands is what takes longest to learn, and that is the shortest
+ * way to it. */
+static Lecture lecture_of(Course *c, size_t number, size_t steps) {
+  static const Showing easiest = {true, 0};
   Draws draws = {.rng = rng_make(c->seed, RNG_SCENES, UINT32_MAX), .next = 2 * number};
-  bool caption = draw_chance(&draws, 0.25);
-  return (Lecture){.config = config_showing(&c->store->model->config, showings[draw(&draws, SHOWINGS)]),
-                   .feed = caption ? &c->captions : &c->questions,
+  size_t kind = draw(&draws, 8);
+  bool early = number < steps / 5;
+  Showing showing = showings[draw(&draws, SHOWINGS)];
+  return (Lecture){.config = config_showing(&c->store->model->config, early ? easiest : showing),
+                   .feed = kind < 2   ? &c->captions
+                           : kind < 5 ? &c->questions
+                                      : &c->hard,
                    .split = SPLIT_TRAIN,
-                   .first = number * c->batch};
+                   .first = number * c->batch,
+                   .unread = early ? 0.05 : 0.7};
 }
 
 /* Means since the last report; of captions, and of questions. */
@@ -281,7 +290,7 @@ typedef struct Means {
 static Status step(Course *c, const PretrainPlan *plan, size_t number, Means *means) {
   const Schedule schedule = {.kind = SCHEDULE_COSINE, .steps = plan->steps, .warmup = 0.03};
   OptimiserRule rule = optimiser_rule();
-  Lecture lecture = lecture_of(c, number);
+  Lecture lecture = lecture_of(c, number, plan->steps);
   rule.rate[GROUP_DECODER] = plan->rate * schedule_factor(&schedule, number);
   TRY(fill(c, &lecture));
   TRY(make_room(c, &lecture));
@@ -341,7 +350,8 @@ static Status examine(Course *c, const Tokenizer *tokenizer, DecoderSkill *skill
       Lecture lecture = {.config = config_showing(&c->store->model->config, showings[0]),
                          .feed = &feed,
                          .split = SPLIT_VALIDATION,
-                         .first = b * c->batch};
+                         .first = b * c->batch,
+                         .unread = 0.7};
       status = fill(c, &lecture);
       if (status.code == STATUS_OK)
         status = make_room(c, &lecture);
@@ -364,6 +374,8 @@ static Status prepare(Course *c, const Tokenizer *tokenizer, const PretrainPlan 
   TRY(feed_scenes_open(&c->captions, &scenes));
   scenes.talk = (SceneTalk){.families = (1U << FAMILIES) - 1, .rounds = ROUNDS, .easily = true};
   TRY(feed_scenes_open(&c->questions, &scenes));
+  scenes.talk.families = 1U << FAMILY_RELATE | 1U << FAMILY_REASON;
+  TRY(feed_scenes_open(&c->hard, &scenes));
   TRY(store_train(c->store, 1U << GROUP_DECODER));
   TRY(optimiser_alloc(&c->optimiser, c->store));
   c->examples = calloc(c->batch, sizeof *c->examples);
@@ -378,6 +390,7 @@ static Status prepare(Course *c, const Tokenizer *tokenizer, const PretrainPlan 
 static void finish(Course *c) {
   feed_scenes_close(&c->captions);
   feed_scenes_close(&c->questions);
+  feed_scenes_close(&c->hard);
   optimiser_free(&c->optimiser);
   run_free(&c->run);
   for (size_t i = 0; c->examples && i < c->batch; i++)

@@ -41,7 +41,7 @@ enum { PLACE = 24, MOST_PLACES = 12 }; /* pixels of a place */
 
 /* Grids of places, as often as they stand here. */
 static const size_t grids[][2] = {{3, 3}, {3, 3}, {3, 3}, {3, 3}, {3, 2}, {2, 3},
-                                  {3, 2}, {2, 3}, {4, 2}, {2, 4}, {4, 3}, {3, 4}};
+                                  {4, 2}, {2, 4}, {4, 3}, {4, 3}, {3, 4}, {3, 4}};
 
 static void choose_size(Scene *scene, Draws *draws) {
   const size_t *grid = grids[draw(draws, sizeof grids / sizeof *grids)];
@@ -130,6 +130,7 @@ Scene scene_make(uint64_t seed, Split split, size_t index) {
   for (size_t i = 0; i < scene.count; i++)
     place_thing(&scene, &draws, &scene.things[i]);
   scene.noise = scene_draws(seed, split, index, SCENE_NOISE).rng;
+  scene.spread = 16.0;
   return scene;
 }
 

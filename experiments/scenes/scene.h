@@ -36,7 +36,8 @@ typedef struct Scene {
   bool counted_is_colour;
   int counted;
   size_t counted_times;
-  Rng noise; /* of the pixels */
+  Rng noise;     /* of the pixels */
+  double spread; /* its standard deviation, grey levels */
 } Scene;
 
 /* Rows of different splits have nothing in common. Hyper-parameters are chosen on validation, results are test's. */

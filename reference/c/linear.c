@@ -2,9 +2,9 @@
  *
  * The output is cut into tiles, which threads share; each is a matrix product. Weights that are not reals are converted
  * panel by panel into scratch memory, and the products of panels are added up. Where sums are short, as in narrow
- * layers, a BLAS spends a tenth of its time on arranging x: there the weights of a tile are packed and x is read where
- * it lies (product.h). For a few rows (a token at a time) reading the weights is all there is: they are converted in
- * registers and multiplied on the spot. */
+ * layers, a BLAS spends a tenth of its time on arranging x and as much on clearing y: there the weights of a tile are
+ * packed and x is read where it lies (product.h). For a few rows (a token at a time) reading the weights is all there
+ * is: they are converted in registers and multiplied on the spot. */
 #include <string.h>
 
 #include "convert.h"
@@ -90,12 +90,13 @@ static const real *block_of(const Ops *ops, Tensor w, size_t row, size_t rows, s
 
 /* ---- short sums ---- */
 
+/* Not where y is added to: its rows lie apart, and the BLAS asks for them earlier. */
 static bool is_short(const Ops *ops, Tensor w, size_t sum) {
   return is_real(ops, w) && sum > 0 && sum <= SHORT;
 }
 
-/* A tile of y = beta y + x b, b packed. Some rows of x at a time, so that panel after panel finds them in the cache. */
-static void multiply_packed(Tensor y, Tile t, Tensor x, const real *b, real beta) {
+/* A tile of y = x b, b packed. Some rows of x at a time, so that panel after panel finds them in the cache. */
+static void multiply_packed(Tensor y, Tile t, Tensor x, const real *b) {
   size_t sum = x.size[1], few = NEAR / sum / PRODUCT_ROWS * PRODUCT_ROWS;
   for (size_t i = 0; i < t.rows; i += few)
     c_product(&(Product){.rows = t.rows - i < few ? t.rows - i : few,
@@ -107,7 +108,6 @@ static void multiply_packed(Tensor y, Tile t, Tensor x, const real *b, real beta
                          .b = b,
                          .b_panel = sum * PRODUCT_COLUMNS,
                          .alpha = 1,
-                         .beta = beta,
                          .c = c_row(y, t.row + i) + t.column,
                          .c_pitch = y.pitch});
 }
@@ -128,10 +128,10 @@ static real begin(Tensor y, Tile t, Tensor b, Write write) {
 static void forward_tile(const Ops *ops, Tensor y, Tile t, Tensor x, Tensor w, Tensor b, Write write) {
   size_t inputs = w.size[1], panel = panel_of(ops, w, inputs), k = 0, pitch;
   real beta = begin(y, t, b, write);
-  if (is_short(ops, w, inputs)) {
+  if (beta == 0 && is_short(ops, w, inputs)) {
     real *packed = c_scratch(ops);
     c_pack(packed, c_row(w, t.column), 1, w.pitch, inputs, t.columns);
-    multiply_packed(y, t, x, packed, beta);
+    multiply_packed(y, t, x, packed);
     return;
   }
   do {
@@ -260,12 +260,6 @@ void C_OPERATION(linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tenso
 
 static void input_tile(const Ops *ops, Tensor dx, Tile t, Tensor dy, Tensor w) {
   size_t outputs = w.size[0], panel = panel_of(ops, w, outputs), pitch;
-  if (is_short(ops, w, outputs)) {
-    real *packed = c_scratch(ops);
-    c_pack(packed, (const real *)w.data + t.column, w.pitch, 1, outputs, t.columns);
-    multiply_packed(dx, t, dy, packed, 1);
-    return;
-  }
   for (size_t o = 0; o < outputs; o += panel) {
     size_t count = outputs - o < panel ? outputs - o : panel;
     const real *block = block_of(ops, w, o, count, t.column, t.columns, &pitch);
