@@ -146,7 +146,7 @@ Status command_scenes_pretrain(int argc, char **argv, Ranks ranks) {
                .part = "all",
                .json = "",
                .seed = 1,
-               .vision_steps = 10000,
+               .vision_steps = 12000,
                .vision_batch = 12,
                .vision_rate = 2e-3,
                .decoder_steps = 24000,
