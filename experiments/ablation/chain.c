@@ -8,6 +8,7 @@
 
 #include "files.h"
 #include "lock.h"
+#include "probe.h"
 
 /* ---- the start ---- */
 
@@ -224,18 +225,8 @@ static double kept_seconds(const Place *place) {
 
 /* ---- training ---- */
 
-typedef struct Probing {
-  const ChainPlan *plan;
-  const Phase *phase;
-} Probing;
-
-static Status probe(void *context, const TrainStep *step) {
-  const Probing *probing = context;
-  return probing->plan->probe(probing->plan->context, probing->phase, step);
-}
-
 static Status train_link(const ChainPlan *plan, Store *store, const Place *place, ChainLink *link) {
-  Probing probing = {.plan = plan, .phase = link->phase};
+  Probe probe = {.folder = place->folder, .phase = link->phase->name};
   TrainPlan train = {.store = store,
                      .phase = link->phase,
                      .feed = plan->feed(plan->context, link->phase->data),
@@ -246,13 +237,15 @@ static Status train_link(const ChainPlan *plan, Store *store, const Place *place
                      .interval = 100,
                      .resume = true,
                      .quiet = plan->quiet,
-                     .measure = plan->probe != NULL,
-                     .probe = plan->probe ? probe : NULL,
-                     .context = &probing};
+                     .measure = plan->probed,
+                     .probe = plan->probed ? probe_step : NULL,
+                     .context = &probe};
   if (!train.feed)
     return status_error(STATUS_INPUT, "phase %s wants the data '%s', and there are none of that name",
                         link->phase->name, link->phase->data);
-  TRY(train_phase(&train, &link->report));
+  Status status = train_phase(&train, &link->report);
+  probe_close(&probe);
+  TRY(status);
   if (!link->report.finished)
     return keep_seconds(place, link->report.counts.seconds);
   link->report.counts.seconds = kept_seconds(place);

@@ -55,7 +55,7 @@ static void count_batch(const Examiner *e, size_t first, const int32_t *best, si
   REQUIRE(sample == e->batcher.batch.count, "%zu answers to %zu questions", sample, e->batcher.batch.count);
 }
 
-static Status ask_batch(Examiner *e, size_t first, size_t count, ExamCount *counts) {
+static Status ask_batch(Examiner *e, size_t first, size_t count, Exam *exam, Family family) {
   enum { MOST = 16 * BATCH };
   size_t samples[BATCH];
   int32_t best[MOST];
@@ -64,7 +64,9 @@ static Status ask_batch(Examiner *e, size_t first, size_t count, ExamCount *coun
   TRY(batcher_fill(&e->batcher, &e->shown, samples, count, 0));
   TRY(make_room(e));
   size_t predictions = slime_predict(&e->run, &e->shown, &e->batcher.batch, &e->tape, best, MOST);
-  count_batch(e, first, best, predictions, counts);
+  count_batch(e, first, best, predictions, exam->count[family]);
+  exam->local += e->tape.tiles * config_tile_tokens(&e->shown.config);
+  exam->kept += e->tape.kept_count;
   return interrupt_check();
 }
 
@@ -87,10 +89,10 @@ static Status open_family(Examiner *e, Family family) {
   return batcher_open(&e->batcher, e->plan->store->ops, &e->feed, e->plan->features, BATCH);
 }
 
-static Status examine_family(Examiner *e, Family family, ExamCount *counts) {
+static Status examine_family(Examiner *e, Family family, Exam *exam) {
   Status status = open_family(e, family);
   for (size_t first = 0; first < e->feed.count && status.code == STATUS_OK; first += BATCH)
-    status = ask_batch(e, first, e->feed.count - first < BATCH ? e->feed.count - first : BATCH, counts);
+    status = ask_batch(e, first, e->feed.count - first < BATCH ? e->feed.count - first : BATCH, exam, family);
   batcher_close(&e->batcher);
   feed_scenes_close(&e->feed);
   return status;
@@ -102,7 +104,8 @@ Status examine(const ExamPlan *plan, Exam *exam) {
   TRY(slime_tape_alloc(&e.tape, &plan->store->model->config));
   Status status = status_ok();
   for (int family = 0; family < FAMILIES && status.code == STATUS_OK; family++)
-    status = examine_family(&e, (Family)family, exam->count[family]);
+    if (plan->families == 0 || plan->families >> family & 1)
+      status = examine_family(&e, (Family)family, exam);
   run_free(&e.run);
   slime_tape_free(&e.tape);
   return status;

@@ -15,6 +15,7 @@ typedef struct ExamCount {
 
 typedef struct Exam {
   ExamCount count[FAMILIES][EXAM_BLOCKS];
+  size_t local, kept; /* local tokens of all questions' pictures; those that the router kept */
 } Exam;
 
 typedef struct ExamPlan {
@@ -22,6 +23,7 @@ typedef struct ExamPlan {
   const SceneFeedPlan *scenes; /* whose pictures; what is said about them is the exam's affair */
   const Features *features;    /* of those scenes */
   Views views;                 /* that the model is shown */
+  unsigned families;           /* bits 1 << Family: which are asked; 0: all */
 } ExamPlan;
 
 /* examine: one question of each family about every scene, each alone; the answer is the likeliest token, and right if
