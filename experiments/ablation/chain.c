@@ -70,7 +70,8 @@ static Views views_of(const Phase *phase) {
   return views;
 }
 
-/* The model's configuration without what the phase does not use. */
+/* The model's configuration without what the phase does not use. Which parameters there are stays: the random start of
+ * each depends on its place among them. */
 static ModelConfig relevant(const ModelConfig *config, const Phase *phase) {
   ModelConfig c = *config;
   bool compression = phase_groups(phase) >> GROUP_COMPRESSION & 1;
@@ -87,10 +88,8 @@ static ModelConfig relevant(const ModelConfig *config, const Phase *phase) {
     none.slicing_paper = c.switches.slicing_paper;
     none.gamma = 1.0;
     c.switches = none;
-    if (!compression) {
-      c.local = BRIDGE_NONE;
+    if (!compression)
       c.local_queries = 1;
-    }
   }
   return c;
 }

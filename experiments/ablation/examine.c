@@ -16,7 +16,8 @@ typedef struct Examiner {
   Batcher batcher;
   SlimeTape tape;
   Run run;
-  int32_t positive; /* token of the positive answer; -1: none */
+  bool whole_prompt; /* the router's text is the prompt: here as a question that begins with it */
+  int32_t positive;  /* token of the positive answer; -1: none */
 } Examiner;
 
 /* ---- one batch ---- */
@@ -55,6 +56,18 @@ static void count_batch(const Examiner *e, size_t first, const int32_t *best, si
   REQUIRE(sample == e->batcher.batch.count, "%zu answers to %zu questions", sample, e->batcher.batch.count);
 }
 
+/* The released router compares tokens with the text of the whole prompt; the answer is not part of an exam's. */
+static void hide_answers(Examiner *e) {
+  for (size_t i = 0; e->whole_prompt && i < e->batcher.batch.count; i++) {
+    Conversation *c = &e->batcher.conversations[i];
+    size_t end = 0;
+    while (end < c->count && c->labels[end] == IGNORE_LABEL)
+      end++;
+    c->question = 0;
+    c->question_count = end;
+  }
+}
+
 static Status ask_batch(Examiner *e, size_t first, size_t count, Exam *exam, Family family) {
   enum { MOST = 16 * BATCH };
   size_t samples[BATCH];
@@ -62,6 +75,7 @@ static Status ask_batch(Examiner *e, size_t first, size_t count, Exam *exam, Fam
   for (size_t i = 0; i < count; i++)
     samples[i] = first + i;
   TRY(batcher_fill(&e->batcher, &e->shown, samples, count, 0));
+  hide_answers(e);
   TRY(make_room(e));
   size_t predictions = slime_predict(&e->run, &e->shown, &e->batcher.batch, &e->tape, best, MOST);
   count_batch(e, first, best, predictions, exam->count[family]);
@@ -100,6 +114,8 @@ static Status examine_family(Examiner *e, Family family, Exam *exam) {
 
 Status examine(const ExamPlan *plan, Exam *exam) {
   Examiner e = {.plan = plan, .shown = model_showing(plan->store->model, plan->views)};
+  e.whole_prompt = e.shown.config.switches.router_text == ROUTER_PROMPT;
+  e.shown.config.switches.router_text = ROUTER_QUESTION;
   *exam = (Exam){0};
   TRY(slime_tape_alloc(&e.tape, &plan->store->model->config));
   Status status = status_ok();
