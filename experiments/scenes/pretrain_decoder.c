@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "files.h"
+#include "keeper.h"
 #include "parts.h"
 #include "pretrain.h"
 #include "schedule.h"
@@ -303,7 +304,7 @@ static Status step(Course *c, const PretrainPlan *plan, size_t number, Means *me
   means->count[kind] += 1.0;
   if (!isfinite(loss) || optimiser_step(&c->optimiser, &rule).bad != GROUP_COUNT)
     return status_error(STATUS_NUMERICS, "the decoder's loss is not a number at step %zu; try a lower rate", number);
-  return interrupt_check();
+  return status_ok();
 }
 
 /* ---- skill ---- */
@@ -404,8 +405,14 @@ Status pretrain_decoder(Store *store, const Tokenizer *tokenizer, const Pretrain
   Course course = {.store = store, .ops = store->ops, .batch = plan->batch, .seed = plan->seed};
   Means means = {0};
   Status status = prepare(&course, tokenizer, plan);
-  for (size_t i = 0; i < plan->steps && status.code == STATUS_OK; i++) {
+  Keeper keeper = {.path = NULL};
+  size_t start = 0;
+  if (status.code == STATUS_OK)
+    status = keeper_open(&keeper, plan, "decoder", &course.optimiser, NULL, 0, &start);
+  for (size_t i = start; i < plan->steps && status.code == STATUS_OK; i++) {
     status = step(&course, plan, i, &means);
+    if (status.code == STATUS_OK)
+      status = keeper_step(&keeper, i + 1);
     if (plan->report && status.code == STATUS_OK && (i + 1) % plan->every == 0) {
       plan->report(plan->context, i + 1, means.sum[0] / means.count[0], means.sum[1] / means.count[1]);
       means = (Means){0};
@@ -413,6 +420,7 @@ Status pretrain_decoder(Store *store, const Tokenizer *tokenizer, const Pretrain
   }
   if (status.code == STATUS_OK)
     status = examine(&course, tokenizer, skill);
+  keeper_close(&keeper, status.code == STATUS_OK);
   finish(&course);
   return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "files.h"
+#include "keeper.h"
 #include "picture.h"
 #include "pretrain.h"
 #include "schedule.h"
@@ -71,6 +72,13 @@ static Tensor head(const Lesson *l, size_t which, int tag) {
 static Tensor heads_all(const Lesson *l, size_t which) {
   size_t width = l->store->model->config.vision.width;
   return tensor_rows(tensor_2(l->heads, l->ops->real, 4 * ALL_CLASSES, width), which * ALL_CLASSES, ALL_CLASSES);
+}
+
+/* What of the heads goes on from step to step. */
+static void name_heads(const Lesson *l, NamedTensor heads[3]) {
+  heads[0] = named_tensor("tags", heads_all(l, 0));
+  heads[1] = named_tensor("tags.m", heads_all(l, 2));
+  heads[2] = named_tensor("tags.v", heads_all(l, 3));
 }
 
 static void label_view(Lesson *l, const Scene *scene, TileGrid grid, size_t view) {
@@ -195,7 +203,7 @@ static Status step(Lesson *l, const PretrainPlan *plan, size_t number, double *l
     return status_error(STATUS_NUMERICS, "the vision tower's loss is not a number at step %zu; try a lower rate",
                         number);
   move_heads(l, rule.rate[GROUP_VISION], number + 1);
-  return interrupt_check();
+  return status_ok();
 }
 
 /* ---- skill ---- */
@@ -282,9 +290,18 @@ Status pretrain_vision(Store *store, const PretrainPlan *plan, VisionSkill *skil
   Lesson lesson = {.store = store, .ops = store->ops, .batch = plan->batch};
   double loss = 0.0, sum = 0.0;
   Status status = prepare(&lesson, plan);
-  for (size_t i = 0; i < plan->steps && status.code == STATUS_OK; i++) {
+  NamedTensor heads[3];
+  Keeper keeper = {.path = NULL};
+  size_t start = 0;
+  if (status.code == STATUS_OK) {
+    name_heads(&lesson, heads);
+    status = keeper_open(&keeper, plan, "vision", &lesson.optimiser, heads, 3, &start);
+  }
+  for (size_t i = start; i < plan->steps && status.code == STATUS_OK; i++) {
     status = step(&lesson, plan, i, &loss);
     sum += loss;
+    if (status.code == STATUS_OK)
+      status = keeper_step(&keeper, i + 1);
     if (plan->report && status.code == STATUS_OK && (i + 1) % plan->every == 0) {
       plan->report(plan->context, i + 1, sum / (double)plan->every, NAN);
       sum = 0.0;
@@ -292,6 +309,7 @@ Status pretrain_vision(Store *store, const PretrainPlan *plan, VisionSkill *skil
   }
   if (status.code == STATUS_OK)
     status = examine(&lesson, plan->seed, skill);
+  keeper_close(&keeper, status.code == STATUS_OK);
   finish(&lesson);
   return status;
 }
