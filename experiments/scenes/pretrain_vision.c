@@ -139,15 +139,6 @@ static Tensor pictures_of(const Lesson *l) {
 
 /* ---- passes ---- */
 
-static double mean_of(Run *run, Tensor loss) {
-  double sum = 0.0;
-  void *values = run_host(run, tensor_bytes(loss) / sizeof(int32_t));
-  ops_read(run->ops, values, loss.data, tensor_bytes(loss));
-  for (size_t i = 0; i < loss.size[0]; i++)
-    sum += tensor_get(tensor_1(values, loss.dtype, loss.size[0]), i);
-  return sum / (double)loss.size[0];
-}
-
 /* The mean loss of all tags; with gradients of it, unless the run is not training. Patches without a thing count as
  * much as those with one. */
 static double pass(Lesson *l, Run *run) {
@@ -162,7 +153,7 @@ static double pass(Lesson *l, Run *run) {
     Tensor work = run_reals(run, rows, tag_classes[tag]);
     cross_entropy_fwd(run->ops, loss, lse, features, head(l, 0, tag), label, work);
     if (!run_is_dry(run))
-      total += mean_of(run, loss);
+      total += run_mean(run, loss);
     if (run->training)
       cross_entropy_bwd(run->ops, dfeatures, head(l, 1, tag), features, head(l, 0, tag), label, lse, 1.0 / (double)rows,
                         work);
@@ -225,17 +216,10 @@ static void tag_patches(Lesson *l, double counts[TAGS][2][2]) {
   Tensor features = vision_fwd(run, l->store->model, pictures_of(l), &l->tape);
   for (int tag = 0; tag < TAGS; tag++) {
     size_t rows = features.size[0], classes = tag_classes[tag], mark = run_mark(run);
-    Tensor logits = run_reals(run, rows, classes), host = logits;
+    Tensor logits = run_reals(run, rows, classes);
     int32_t *best = run_host(run, rows);
     linear_fwd(run->ops, logits, features, head(l, 0, tag), TENSOR_NONE, WRITE_SET);
-    host.data = run_host(run, tensor_bytes(logits) / sizeof(int32_t));
-    ops_read(run->ops, host.data, logits.data, tensor_bytes(logits));
-    for (size_t i = 0; i < rows; i++) {
-      best[i] = 0;
-      for (size_t j = 1; j < classes; j++)
-        if (tensor_get(host, i * classes + j) > tensor_get(host, i * classes + (size_t)best[i]))
-          best[i] = (int32_t)j;
-    }
+    run_likeliest(run, logits, best);
     count_right(l, best, tag, counts[tag]);
     run_release(run, mark);
   }
