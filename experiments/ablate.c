@@ -17,6 +17,7 @@
 #include "files.h"
 #include "job.h"
 #include "options.h"
+#include "page.h"
 #include "progress.h"
 #include "scenes_options.h"
 
@@ -77,8 +78,9 @@ static Status choose_rows(const char *what, Rows *rows) {
 
 typedef struct Plan {
   const char *what, *model, *schemes, *runs, *features, *results, *split, *device;
-  int64_t seeds, first_seed, jobs, pictures, tests;
+  int64_t seeds, first_seed, jobs, pictures, tests, examples;
   double scale;
+  bool paged;
   Rows rows;
   Ranks ranks;
 } Plan;
@@ -265,7 +267,7 @@ static Status check_plan(const Plan *plan) {
   if (strcmp(plan->device, "cpu") != 0)
     return status_error(STATUS_UNAVAILABLE, "there is no backend for '%s' in this build; use --device cpu",
                         plan->device);
-  return folder_create(plan->features);
+  return status_ok();
 }
 
 static Status collect_results(const Plan *plan, const Command *command) {
@@ -278,12 +280,62 @@ static Status ablate(Plan *plan, const Command *command) {
   size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : (size_t)all_threads();
   int threads = all_threads() / (int)workers;
   TRY(check_plan(plan));
+  TRY(folder_create(plan->features));
   if (plan->ranks.rank == 0)
     TRY(run_workers(plan, 1, all_threads(), true));
   TRY(ranks_agree(status_ok()));
   TRY(run_workers(plan, workers, threads > 0 ? threads : 1, false));
   TRY(ranks_agree(status_ok()));
   return plan->ranks.rank == 0 ? collect_results(plan, command) : status_ok();
+}
+
+/* ---- the page of examples ---- */
+
+static Status write_page(const Plan *plan, const char *folder, const char *line) {
+  Office office;
+  Status status = open_office(&office, plan, all_threads());
+  if (status.code == STATUS_OK) {
+    const PagePlan page = {.setting = &office.setting,
+                           .recipes = plan->rows.recipe,
+                           .count = plan->rows.count,
+                           .seed = (uint64_t)plan->first_seed,
+                           .examples = (size_t)plan->examples,
+                           .folder = folder,
+                           .command = line};
+    status = page_write(&page);
+  }
+  close_office(&office);
+  return status;
+}
+
+static Status make_page(const Plan *plan, const Command *command) {
+  TRY(check_plan(plan));
+  if (plan->ranks.rank != 0)
+    return ranks_agree(status_ok());
+  char *folder = path_join(plan->results, "page"), *line = options_line(command);
+  Status status =
+      folder && line ? write_page(plan, folder, line) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  free(folder);
+  free(line);
+  return ranks_agree(status);
+}
+
+/* ---- the command ---- */
+
+/* What the user may leave open, since a page needs other scenes. */
+typedef struct Given {
+  bool split;
+} Given;
+
+/* "table4"; "page" or "page:ROW,...". */
+static Status choose(const char *operand, const Given *given, Plan *plan) {
+  static const char page[] = "page";
+  size_t length = sizeof page - 1;
+  plan->paged = strncmp(operand, page, length) == 0 && (operand[length] == '\0' || operand[length] == ':');
+  if (!plan->paged)
+    return choose_rows(operand, &plan->rows);
+  plan->split = given->split ? plan->split : "validation";
+  return choose_rows(operand[length] == ':' ? operand + length + 1 : "table4", &plan->rows);
 }
 
 Status command_ablate(int argc, char **argv, Ranks ranks) {
@@ -299,8 +351,10 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
                .first_seed = 1,
                .pictures = 12000,
                .tests = 2500,
+               .examples = 12,
                .scale = 1.0,
                .ranks = ranks};
+  Given given = {0};
   const Option options[] = {
       {"model", OPTION_TEXT, &plan.model, "DIR", "the pretrained pair: what `seesaw scenes pretrain` wrote"},
       {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds", 1, 1000},
@@ -308,9 +362,10 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
       {"jobs", OPTION_INTEGER, &plan.jobs, "N", "processes; 0: one for each core", 0, 1024},
       {"device", OPTION_CHOICE, &plan.device, NULL, "what computes", .choices = "cpu,cuda"},
       {"split", OPTION_CHOICE, &plan.split, NULL, "scenes of the exam: validation to choose by, test to report",
-       .choices = "validation,test"},
+       .choices = "validation,test", .given = &given.split},
       {"pictures", OPTION_INTEGER, &plan.pictures, "N", "training scenes", 1, 10000000},
       {"tests", OPTION_INTEGER, &plan.tests, "N", "scenes of the exam", 10, 1000000},
+      {"examples", OPTION_INTEGER, &plan.examples, "N", "scenes of the page", 1, 1000},
       {"scale", OPTION_REAL, &plan.scale, "F", "of every phase's samples", 1e-6, 1000},
       {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files"},
       {"runs", OPTION_TEXT, &plan.runs, "DIR", "folder of what is under way and done"},
@@ -320,18 +375,24 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   };
   const Command command = {
       .name = "ablate",
-      .operands = "table3|table4|figure1|controls|all|ROW,...",
+      .operands = "table3|table4|figure1|controls|all|ROW,...|page[:ROW,...]",
       .summary = "train and test the rows of the tables",
       .description =
           "Trains each row's model by its scheme from the pretrained pair, with each seed, and asks it the questions "
           "of the exam. Rows share the phases in which they do not differ. Stopped at any moment, the same command "
           "goes "
           "on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read.\n"
+          "page trains nothing: RESULTS/page/index.html shows a few validation scenes (unless told otherwise), what "
+          "the "
+          "rows of table4, or those named behind a colon, answer to a question of each family, and which local tokens "
+          "they kept; rows that are not trained with the first seed and the same --pictures and --scale are left out.\n"
           "Rows: baseline global_moe nq64 nq144 nq196 gamma90 gamma75 gamma50 smr final; llava_hd monkey e2e "
           "alternating; qformer qformer_alt; e2e_samples e2e_flops e2e_mix e2e_rate unfrozen periodic reversed "
           "local_only paper_preset text_only.",
       .examples = "seesaw ablate table4 --model small\n"
-                  "seesaw ablate e2e,alternating --model small --seeds 1 --scale 0.1 --split validation\n",
+                  "seesaw ablate e2e,alternating --model small --seeds 1 --scale 0.1 --split validation\n"
+                  "seesaw ablate page --model small\n"
+                  "seesaw ablate page:e2e,alternating --model small --examples 5\n",
       .options = options,
   };
   const char *operand[1];
@@ -341,7 +402,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   if (done)
     return status_ok();
   if (count != 1)
-    return status_error(STATUS_USAGE, "which rows? table3, table4, figure1, controls, all, or a list of rows");
-  TRY(choose_rows(operand[0], &plan.rows));
-  return ablate(&plan, &command);
+    return status_error(STATUS_USAGE, "which rows? table3, table4, figure1, controls, all, a list of rows, or page");
+  TRY(choose(operand[0], &given, &plan));
+  return plan.paged ? make_page(&plan, &command) : ablate(&plan, &command);
 }
