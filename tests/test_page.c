@@ -13,8 +13,8 @@ enum { ROOM = 1 << 20 };
 
 /* ---- drawing ---- */
 
-/* 74 x 40 pixels in 2 x 1 tiles of 36: shrunk by 36/37, black above and below. */
-static const Scene wide = {.width = 74, .height = 40};
+/* 74 x 30 pixels in 2 x 1 tiles of 36: shrunk by 36/37, black above and below. */
+static const Scene wide = {.width = 74, .height = 30};
 
 static Image grey_picture(const Scene *scene) {
   Image image;
@@ -49,7 +49,7 @@ Test(page_draw, puts_borders_where_the_tiles_are_cut) {
   Image image = grey_picture(&wide), large;
   assert_ok(page_enlarge(image, 3, &large));
   page_draw_tiles(large, &tiles);
-  for (size_t y = 10; y < 110; y++) {
+  for (size_t y = 0; y < 90; y++) {
     cr_assert_eq(at(large, 110, y), 255, "the middle, 37 x 3 = 111, lies between two white pixels");
     cr_assert_eq(at(large, 111, y), 255);
     cr_assert_eq(at(large, 109, y), 100);
@@ -57,6 +57,8 @@ Test(page_draw, puts_borders_where_the_tiles_are_cut) {
     cr_assert_eq(at(large, 0, y), 255, "the left edge");
     cr_assert_eq(at(large, 221, y), 255);
   }
+  cr_expect_eq(at(large, 50, 0), 100, "the tile ends above the picture");
+  cr_expect_eq(at(large, 50, 89), 100);
   image_free(&image);
   image_free(&large);
 }
