@@ -80,7 +80,8 @@ typedef struct Plan {
   const char *what, *model, *schemes, *runs, *features, *results, *split, *device;
   int64_t seeds, first_seed, jobs, pictures, tests, examples;
   double scale;
-  bool paged;
+  bool probed, paged;
+  char *folder; /* of phases and jobs: runs, or one in it */
   Rows rows;
   Ranks ranks;
 } Plan;
@@ -101,13 +102,14 @@ static Status open_office(Office *office, const Plan *plan, int threads) {
   office->setting = (Setting){.pair = &office->pair,
                               .ops = &office->ops,
                               .tokenizer = office->tokenizer,
-                              .folder = plan->runs,
+                              .folder = plan->folder,
                               .schemes = plan->schemes,
                               .features = plan->features,
                               .pictures = (size_t)plan->pictures,
                               .tests = (size_t)plan->tests,
                               .split = split_find(plan->split),
                               .scale = plan->scale,
+                              .probed = plan->probed,
                               .quiet = true};
   return status_ok();
 }
@@ -201,7 +203,7 @@ static Status start_worker(const Plan *plan, int threads, bool prepares, pid_t *
 }
 
 static size_t jobs_done(const Plan *plan) {
-  const Setting setting = {.folder = plan->runs};
+  const Setting setting = {.folder = plan->folder, .probed = plan->probed};
   size_t done = 0;
   for (size_t i = 0; i < job_count(plan); i++) {
     uint64_t seed;
@@ -273,7 +275,7 @@ static Status check_plan(const Plan *plan) {
 static Status collect_results(const Plan *plan, const Command *command) {
   char like[96];
   snprintf(like, sizeof like, "%s-%llu", plan->rows.recipe[0]->id, (unsigned long long)plan->first_seed);
-  return collect(plan->runs, plan->results, like, command, (uint64_t)plan->first_seed);
+  return collect(plan->folder, plan->probed, plan->results, like, command, (uint64_t)plan->first_seed);
 }
 
 static Status ablate(Plan *plan, const Command *command) {
@@ -322,20 +324,41 @@ static Status make_page(const Plan *plan, const Command *command) {
 
 /* ---- the command ---- */
 
-/* What the user may leave open, since a page needs other scenes. */
+/* What the user may leave open, since a probe and a page need less. */
 typedef struct Given {
-  bool split;
+  bool seeds, split, tests;
 } Given;
 
-/* "table4"; "page" or "page:ROW,...". */
+/* Is it the word, or the word and a colon? *rows: those behind it. */
+static bool begins(const char *operand, const char *word, const char *usual, const char **rows) {
+  size_t length = strlen(word);
+  *rows = operand[strnlen(operand, length)] == ':' ? operand + length + 1 : usual;
+  return strncmp(operand, word, length) == 0 && (operand[length] == '\0' || operand[length] == ':');
+}
+
+/* "table4"; "probe" or "probe:ROW,..."; "page" or "page:ROW,...". */
 static Status choose(const char *operand, const Given *given, Plan *plan) {
-  static const char page[] = "page";
-  size_t length = sizeof page - 1;
-  plan->paged = strncmp(operand, page, length) == 0 && (operand[length] == '\0' || operand[length] == ':');
-  if (!plan->paged)
+  const char *probed, *paged;
+  plan->probed = begins(operand, "probe", "e2e,alternating,e2e_mix", &probed);
+  plan->paged = begins(operand, "page", "table4", &paged);
+  if (!plan->probed && !plan->paged)
     return choose_rows(operand, &plan->rows);
   plan->split = given->split ? plan->split : "validation";
-  return choose_rows(operand[length] == ':' ? operand + length + 1 : "table4", &plan->rows);
+  if (plan->paged)
+    return choose_rows(paged, &plan->rows);
+  plan->seeds = given->seeds ? plan->seeds : 3;
+  plan->tests = given->tests ? plan->tests : 256;
+  return choose_rows(probed, &plan->rows);
+}
+
+/* Phases that are measured as they are trained lie apart from those that are not. */
+static Status ablate_in_folder(Plan *plan, const Command *command) {
+  plan->folder = plan->probed ? path_join(plan->runs, "probed") : strdup(plan->runs);
+  Status status = plan->folder ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for a path");
+  if (status.code == STATUS_OK)
+    status = plan->paged ? make_page(plan, command) : ablate(plan, command);
+  free(plan->folder);
+  return status;
 }
 
 Status command_ablate(int argc, char **argv, Ranks ranks) {
@@ -357,14 +380,15 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   Given given = {0};
   const Option options[] = {
       {"model", OPTION_TEXT, &plan.model, "DIR", "the pretrained pair: what `seesaw scenes pretrain` wrote"},
-      {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds", 1, 1000},
+      {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds; of the probe 3", 1, 1000, .given = &given.seeds},
       {"first-seed", OPTION_INTEGER, &plan.first_seed, "N", "the first of them", 0, 1000000},
       {"jobs", OPTION_INTEGER, &plan.jobs, "N", "processes; 0: one for each core", 0, 1024},
       {"device", OPTION_CHOICE, &plan.device, NULL, "what computes", .choices = "cpu,cuda"},
       {"split", OPTION_CHOICE, &plan.split, NULL, "scenes of the exam: validation to choose by, test to report",
        .choices = "validation,test", .given = &given.split},
       {"pictures", OPTION_INTEGER, &plan.pictures, "N", "training scenes", 1, 10000000},
-      {"tests", OPTION_INTEGER, &plan.tests, "N", "scenes of the exam", 10, 1000000},
+      {"tests", OPTION_INTEGER, &plan.tests, "N", "scenes of the exam; of the probe 256", 10, 1000000,
+       .given = &given.tests},
       {"examples", OPTION_INTEGER, &plan.examples, "N", "scenes of the page", 1, 1000},
       {"scale", OPTION_REAL, &plan.scale, "F", "of every phase's samples", 1e-6, 1000},
       {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files"},
@@ -375,13 +399,18 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   };
   const Command command = {
       .name = "ablate",
-      .operands = "table3|table4|figure1|controls|all|ROW,...|page[:ROW,...]",
+      .operands = "table3|table4|figure1|controls|all|ROW,...|probe[:ROW,...]|page[:ROW,...]",
       .summary = "train and test the rows of the tables",
       .description =
           "Trains each row's model by its scheme from the pretrained pair, with each seed, and asks it the questions "
           "of the exam. Rows share the phases in which they do not differ. Stopped at any moment, the same command "
           "goes "
           "on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read.\n"
+          "probe looks for reasons, in e2e, alternating and e2e_mix or the rows named behind a colon, with three seeds "
+          "and 256 validation scenes unless told otherwise; phases are trained and measured in RUNS/probed. Writes "
+          "probes.csv (norm of the gradient and share of the update of each group), gates.csv (mean weight of the "
+          "MLP in the global mixture), loss_probes.csv (the loss with tokens of either kind removed or shuffled), "
+          "attention.csv (where answers look) and router.csv (tokens kept and accuracy against gamma).\n"
           "page trains nothing: RESULTS/page/index.html shows a few validation scenes (unless told otherwise), what "
           "the "
           "rows of table4, or those named behind a colon, answer to a question of each family, and which local tokens "
@@ -391,6 +420,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
           "local_only paper_preset text_only.",
       .examples = "seesaw ablate table4 --model small\n"
                   "seesaw ablate e2e,alternating --model small --seeds 1 --scale 0.1 --split validation\n"
+                  "seesaw ablate probe --model small\n"
+                  "seesaw ablate probe:unfrozen,periodic --model small --seeds 1\n"
                   "seesaw ablate page --model small\n"
                   "seesaw ablate page:e2e,alternating --model small --examples 5\n",
       .options = options,
@@ -402,7 +433,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   if (done)
     return status_ok();
   if (count != 1)
-    return status_error(STATUS_USAGE, "which rows? table3, table4, figure1, controls, all, a list of rows, or page");
+    return status_error(STATUS_USAGE,
+                        "which rows? table3, table4, figure1, controls, all, a list of rows, probe, or page");
   TRY(choose(operand[0], &given, &plan));
-  return plan.paged ? make_page(&plan, &command) : ablate(&plan, &command);
+  return ablate_in_folder(&plan, &command);
 }

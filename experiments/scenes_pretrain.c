@@ -2,7 +2,9 @@
  * from. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "c.h"
 #include "commands.h"
@@ -40,6 +42,7 @@ static void watch(void *context, size_t step, double loss, double caption) {
 static PretrainPlan lesson(const Plan *plan, Watch *w, int64_t steps, int64_t batch, double rate) {
   w->steps = (size_t)steps;
   return (PretrainPlan){.seed = (uint64_t)plan->seed,
+                        .folder = plan->out,
                         .steps = (size_t)steps,
                         .batch = (size_t)batch,
                         .rate = rate,
@@ -47,6 +50,48 @@ static PretrainPlan lesson(const Plan *plan, Watch *w, int64_t steps, int64_t ba
                         .context = w,
                         .every = (size_t)(steps >= 20 ? steps / 20 : 1)};
 }
+
+/* ---- what has been learnt: DIR/pretrained.json ---- */
+
+/* What a part's result depends on. */
+static cJSON *recipe_of(const Plan *plan, bool vision) {
+  cJSON *recipe = cJSON_CreateObject();
+  cJSON_AddStringToObject(recipe, "size", plan->size);
+  cJSON_AddNumberToObject(recipe, "seed", (double)plan->seed);
+  cJSON_AddNumberToObject(recipe, "steps", (double)(vision ? plan->vision_steps : plan->decoder_steps));
+  cJSON_AddNumberToObject(recipe, "batch", (double)(vision ? plan->vision_batch : plan->decoder_batch));
+  cJSON_AddNumberToObject(recipe, "rate", vision ? plan->vision_rate : plan->decoder_rate);
+  return recipe;
+}
+
+/* The part's entry: how it was learnt, and its skill (room for it in the returned object). */
+static cJSON *note_part(const Plan *plan, bool vision, cJSON *json) {
+  const char *name = vision ? "vision" : "decoder";
+  cJSON *part = cJSON_CreateObject();
+  cJSON_AddItemToObject(part, "recipe", recipe_of(plan, vision));
+  cJSON_DeleteItemFromObjectCaseSensitive(json, name);
+  cJSON_AddItemToObject(json, name, part);
+  return cJSON_AddObjectToObject(part, "skill");
+}
+
+/* Was the part learnt before, by the same recipe? */
+static bool is_learnt(const Plan *plan, bool vision, const cJSON *json) {
+  const cJSON *part = cJSON_GetObjectItemCaseSensitive(json, vision ? "vision" : "decoder");
+  const cJSON *there = cJSON_GetObjectItemCaseSensitive(part, "recipe");
+  cJSON *recipe = recipe_of(plan, vision);
+  bool same = there && cJSON_Compare(recipe, there, true);
+  cJSON_Delete(recipe);
+  return same;
+}
+
+static Status read_notes(const char *path, cJSON **json) {
+  if (access(path, F_OK) == 0)
+    return json_read(path, json);
+  *json = cJSON_CreateObject();
+  return *json ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for what has been learnt");
+}
+
+/* ---- the parts ---- */
 
 static Status learn_vision(const Plan *plan, Store *store, cJSON *json) {
   Watch w = {.what = "vision"};
@@ -57,7 +102,7 @@ static Status learn_vision(const Plan *plan, Store *store, cJSON *json) {
   progress_end(&w.progress);
   if (status.code != STATUS_OK)
     return status;
-  cJSON *part = cJSON_AddObjectToObject(json, "vision");
+  cJSON *part = note_part(plan, true, json);
   printf("\n%-8s %12s %12s\n", "tag", "global view", "tiles");
   for (int tag = 0; tag < TAGS; tag++) {
     printf("%-8s %11.1f%% %11.1f%%\n", tag_names[tag], 100 * skill.global[tag], 100 * skill.tiles[tag]);
@@ -77,7 +122,7 @@ static Status learn_decoder(const Plan *plan, Store *store, const Tokenizer *tok
   progress_end(&w.progress);
   if (status.code != STATUS_OK)
     return status;
-  cJSON *part = cJSON_AddObjectToObject(json, "decoder");
+  cJSON *part = note_part(plan, false, json);
   printf("\n%-8s %16s\n", "family", "perfect tokens");
   for (int f = 0; f < FAMILIES; f++) {
     printf("%-8s %15.1f%%\n", family_name((Family)f), 100 * skill.correct[f]);
@@ -86,57 +131,88 @@ static Status learn_decoder(const Plan *plan, Store *store, const Tokenizer *tok
   return status_ok();
 }
 
+/* Which parts are to be learnt now: those that are asked for, but a tower that `all` has learnt before. */
+typedef struct Parts {
+  bool vision, decoder;
+} Parts;
+
+static Parts parts_of(const Plan *plan, const cJSON *json) {
+  bool all = strcmp(plan->part, "all") == 0;
+  return (Parts){.vision = strcmp(plan->part, "vision") == 0 || (all && !is_learnt(plan, true, json)),
+                 .decoder = strcmp(plan->part, "decoder") == 0 || all};
+}
+
 /* The checkpoint is written after each part, so what was learnt stays. */
-static Status learn(const Plan *plan, Store *store, const Tokenizer *tokenizer, cJSON *json) {
-  if (strcmp(plan->part, "decoder") != 0) {
-    TRY(learn_vision(plan, store, json));
-    TRY(store_save(store, plan->out, DTYPE_F32));
-  }
-  if (strcmp(plan->part, "vision") != 0) {
-    TRY(learn_decoder(plan, store, tokenizer, json));
-    TRY(store_save(store, plan->out, DTYPE_F32));
-  }
+static Status save(const Plan *plan, const Store *store, const char *notes, const cJSON *json) {
+  TRY(store_save(store, plan->out, DTYPE_F32));
+  TRY(json_write(notes, json));
   return *plan->json ? json_write(plan->json, json) : status_ok();
 }
 
-/* A new model; or, where only one part is to be learnt, the one that is there. */
-static Status begin(const Plan *plan, Store *store, const Ops *ops, Model *model, Checkpoint *checkpoint) {
-  if (strcmp(plan->part, "decoder") != 0)
-    return store_random(store, ops, model, 0.08, (uint64_t)plan->seed);
+static Status learn(const Plan *plan, Parts parts, Store *store, const Tokenizer *tokenizer, const char *notes,
+                    cJSON *json) {
+  if (parts.vision) {
+    TRY(learn_vision(plan, store, json));
+    TRY(save(plan, store, notes, json));
+  }
+  if (parts.decoder) {
+    TRY(learn_decoder(plan, store, tokenizer, json));
+    TRY(save(plan, store, notes, json));
+  }
+  return status_ok();
+}
+
+static const double START_SPREAD = 0.08; /* of random matrices: about 1/sqrt of the width */
+
+/* A new model; or, where the decoder alone is to be learnt, the one that is there. */
+static Status begin(const Plan *plan, Parts parts, Store *store, const Ops *ops, Model *model, Checkpoint *checkpoint) {
+  if (parts.vision)
+    return store_random(store, ops, model, START_SPREAD, (uint64_t)plan->seed);
   TRY(checkpoint_add(checkpoint, plan->out));
   return store_load(store, ops, model, checkpoint, 0);
 }
 
-static Status pretrain(const Plan *plan) {
-  ModelConfig config;
+static Status pretrain_with(const Plan *plan, const Tokenizer *tokenizer, const ModelConfig *config, const char *notes,
+                            cJSON *json) {
   Model model = {0};
   Store store = {0};
   Ops ops;
   Checkpoint checkpoint = {0};
+  Parts parts = parts_of(plan, json);
+  TRY(c_open(&ops, DTYPE_F32, (int)plan->threads));
+  Status status = model_alloc(&model, config);
+  if (status.code == STATUS_OK)
+    status = begin(plan, parts, &store, &ops, &model, &checkpoint);
+  if (status.code == STATUS_OK)
+    status = learn(plan, parts, &store, tokenizer, notes, json);
+  store_free(&store);
+  model_free(&model);
+  checkpoint_close(&checkpoint);
+  c_close(&ops);
+  return status;
+}
+
+static Status pretrain(const Plan *plan) {
+  ModelConfig config;
   Tokenizer *tokenizer = NULL;
+  cJSON *json = NULL;
   size_t vocabulary;
   if (!*plan->out)
     return status_error(STATUS_USAGE, "where to? --out DIR names the checkpoint's folder");
   TRY(folder_create(plan->out));
-  TRY(tokenizer_write(plan->out, &scene_words, &vocabulary));
-  TRY(tokenizer_open(&tokenizer, plan->out, NULL));
-  cJSON *json = cJSON_CreateObject();
-  Status status = scenes_config(plan->size, vocabulary, &config);
+  char *notes = path_join(plan->out, "pretrained.json");
+  Status status = notes ? read_notes(notes, &json) : status_error(STATUS_MEMORY, "not enough memory for a path");
   if (status.code == STATUS_OK)
-    status = c_open(&ops, DTYPE_F32, (int)plan->threads);
-  if (status.code == STATUS_OK) {
-    status = model_alloc(&model, &config);
-    if (status.code == STATUS_OK)
-      status = begin(plan, &store, &ops, &model, &checkpoint);
-    if (status.code == STATUS_OK)
-      status = learn(plan, &store, tokenizer, json);
-    store_free(&store);
-    model_free(&model);
-    checkpoint_close(&checkpoint);
-    c_close(&ops);
-  }
+    status = tokenizer_write(plan->out, &scene_words, &vocabulary);
+  if (status.code == STATUS_OK)
+    status = tokenizer_open(&tokenizer, plan->out, NULL);
+  if (status.code == STATUS_OK)
+    status = scenes_config(plan->size, vocabulary, &config);
+  if (status.code == STATUS_OK)
+    status = pretrain_with(plan, tokenizer, &config, notes, json);
   cJSON_Delete(json);
   tokenizer_close(tokenizer);
+  free(notes);
   return status;
 }
 
@@ -146,7 +222,7 @@ Status command_scenes_pretrain(int argc, char **argv, Ranks ranks) {
                .part = "all",
                .json = "",
                .seed = 1,
-               .vision_steps = 10000,
+               .vision_steps = 12000,
                .vision_batch = 12,
                .vision_rate = 2e-3,
                .decoder_steps = 24000,
@@ -171,9 +247,11 @@ Status command_scenes_pretrain(int argc, char **argv, Ranks ranks) {
   const Command command = {
       .name = "scenes pretrain",
       .summary = "train the small vision tower and decoder that the experiments start from",
-      .description = "The tower learns to name what each patch shows, the decoder to caption scenes and to answer "
-                     "questions about them, from words in place of the picture; neither sees the other. Writes a "
-                     "checkpoint in HF's layout with its tokenizer, whose adapter is random.",
+      .description =
+          "The tower learns to name what each patch shows, the decoder to caption scenes and to answer "
+          "questions about them, from words in place of the picture; neither sees the other. Writes a "
+          "checkpoint in HF's layout with its tokenizer, whose adapter is random, and pretrained.json, which "
+          "tells how it was learnt and what it can do. Stopped at any moment, the same command goes on.",
       .examples = "seesaw scenes pretrain --out small\n"
                   "seesaw scenes pretrain --out small --part decoder --decoder-steps 20000\n",
       .options = options,

@@ -101,7 +101,7 @@ Test(chain, of_rows_that_begin_alike_is_shared) {
   cr_expect_eq(new_phases(&b, "gamma50", 1), 1);
   cr_expect_eq(new_phases(&b, "alternating", 1), 0, "the same as gamma75");
   cr_expect_eq(new_phases(&b, "final", 1), 1, "other questions in Stage III");
-  cr_expect_eq(new_phases(&b, "global_moe", 1), 1, "Stage I is that of the rows with tiles");
+  cr_expect_eq(new_phases(&b, "global_moe", 1), 2, "other parameters, so another random start");
   cr_expect_eq(new_phases(&b, "smr", 1), 1, "other questions in Stage III");
   cr_expect_eq(new_phases(&b, "unfrozen", 1), 2);
   cr_expect_eq(new_phases(&b, "reversed", 1), 3);

@@ -139,7 +139,8 @@ Test(draw, shows_every_letter_whole_and_none_where_there_is_no_sign) {
 Test(draw, shows_signs_at_the_edges_whole) {
   static const double at[][2] = {{6, 6}, {6.99, 6.99}, {3, 4}, {0, 0}, {60, 50}, {57.2, 46.4}, {54.01, 6.2}};
   for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-    Scene scene = {.width = 60, .height = 50, .columns = 2, .rows = 2, .count = 1, .grey = 110};
+    Scene scene = {
+        .width = 60, .height = 50, .columns = 2, .rows = 2, .count = 1, .grey = 110, .plate = 170, .ink = 90};
     Image image;
     size_t light = 0;
     scene.things[0] =

@@ -1,5 +1,6 @@
 /* test_pretrain.c: a few steps of each part of the pretrained pair; an exam of which the answers are known. */
 #include <math.h>
+#include <signal.h>
 
 #include "digest.h"
 #include "examine.h"
@@ -13,6 +14,7 @@ TestSuite(exam, .init = scratch_make, .fini = scratch_remove);
 
 typedef struct Losses {
   double first, last;
+  size_t killed; /* the step after which the process is killed; 0: none */
 } Losses;
 
 static void note(void *context, size_t step, double loss, double caption) {
@@ -20,6 +22,8 @@ static void note(void *context, size_t step, double loss, double caption) {
   Losses *losses = context;
   losses->first = step <= 5 ? loss : losses->first;
   losses->last = loss;
+  if (losses->killed > 0 && step >= losses->killed)
+    kill(getpid(), SIGKILL);
 }
 
 static void add_value(void *context, const Entry *entry) {
@@ -28,12 +32,14 @@ static void add_value(void *context, const Entry *entry) {
 }
 
 /* 20 steps of a part; the digest of all values after them. */
-static Digest pretrained(bool vision, int threads, Losses *losses) {
+static Digest pretrained(bool vision, int threads, const char *folder, Losses *losses) {
   SmallModel m;
   VisionSkill seen;
   DecoderSkill said;
   Digest digest = {{0}};
   PretrainPlan plan = {.seed = 1, .steps = 20, .batch = 2, .rate = 5e-3, .report = note, .context = losses, .every = 5};
+  plan.folder = folder;
+  plan.interval = 3;
   small_begin(&m, threads, 1);
   assert_ok(vision ? pretrain_vision(&m.store, &plan, &seen) : pretrain_decoder(&m.store, m.tokenizer, &plan, &said));
   model_walk(&m.model, add_value, &digest);
@@ -46,8 +52,8 @@ static Digest pretrained(bool vision, int threads, Losses *losses) {
 }
 
 static void expect_learning(bool vision) {
-  Losses losses, again;
-  Digest one = pretrained(vision, 1, &losses), two = pretrained(vision, 2, &again);
+  Losses losses = {0}, again = {0};
+  Digest one = pretrained(vision, 1, NULL, &losses), two = pretrained(vision, 2, NULL, &again);
   cr_expect(losses.last < 0.9 * losses.first, "%g, then %g", losses.first, losses.last);
   cr_expect_eq(losses.last, again.last);
   cr_expect_eq(memcmp(&one, &two, sizeof one), 0, "one or two threads: the same bytes");
@@ -59,6 +65,34 @@ Test(pretrain, of_the_tower_lowers_the_loss_with_any_threads) {
 
 Test(pretrain, of_the_decoder_lowers_the_loss_with_any_threads) {
   expect_learning(false);
+}
+
+/* The child is killed after step 10, its last state that of step 9. */
+static void expect_going_on(bool vision) {
+  Losses losses = {0}, killed = {.killed = 10};
+  int code;
+  Digest whole = pretrained(vision, 1, NULL, &losses);
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    pretrained(vision, 1, scratch_folder, &killed);
+    _exit(0);
+  }
+  cr_assert_eq(waitpid(child, &code, 0), child);
+  cr_assert(WIFSIGNALED(code) && WTERMSIG(code) == SIGKILL);
+  const char *kept = scratch_path(vision ? "vision.checkpoint.safetensors" : "decoder.checkpoint.safetensors");
+  cr_expect_eq(access(kept, R_OK), 0);
+  Digest resumed = pretrained(vision, 1, scratch_folder, &losses);
+  cr_expect_eq(memcmp(&whole, &resumed, sizeof whole), 0);
+  cr_expect_neq(access(kept, R_OK), 0, "it is needed no longer");
+}
+
+Test(pretrain, of_the_tower_goes_on_after_a_kill) {
+  expect_going_on(true);
+}
+
+Test(pretrain, of_the_decoder_goes_on_after_a_kill) {
+  expect_going_on(false);
 }
 
 Test(pretrain, stops_where_the_loss_is_not_a_number) {

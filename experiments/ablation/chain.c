@@ -8,6 +8,7 @@
 
 #include "files.h"
 #include "lock.h"
+#include "probe.h"
 
 /* ---- the start ---- */
 
@@ -69,7 +70,8 @@ static Views views_of(const Phase *phase) {
   return views;
 }
 
-/* The model's configuration without what the phase does not use. */
+/* The model's configuration without what the phase does not use. Which parameters there are stays: the random start of
+ * each depends on its place among them. */
 static ModelConfig relevant(const ModelConfig *config, const Phase *phase) {
   ModelConfig c = *config;
   bool compression = phase_groups(phase) >> GROUP_COMPRESSION & 1;
@@ -86,10 +88,8 @@ static ModelConfig relevant(const ModelConfig *config, const Phase *phase) {
     none.slicing_paper = c.switches.slicing_paper;
     none.gamma = 1.0;
     c.switches = none;
-    if (!compression) {
-      c.local = BRIDGE_NONE;
+    if (!compression)
       c.local_queries = 1;
-    }
   }
   return c;
 }
@@ -242,18 +242,8 @@ static double kept_seconds(const Place *place) {
 
 /* ---- training ---- */
 
-typedef struct Probing {
-  const ChainPlan *plan;
-  const Phase *phase;
-} Probing;
-
-static Status probe(void *context, const TrainStep *step) {
-  const Probing *probing = context;
-  return probing->plan->probe(probing->plan->context, probing->phase, step);
-}
-
 static Status train_link(const ChainPlan *plan, Store *store, const Place *place, ChainLink *link) {
-  Probing probing = {.plan = plan, .phase = link->phase};
+  Probe probe = {.folder = place->folder, .phase = link->phase->name};
   TrainPlan train = {.store = store,
                      .phase = link->phase,
                      .feed = plan->feed(plan->context, link->phase->data),
@@ -264,13 +254,15 @@ static Status train_link(const ChainPlan *plan, Store *store, const Place *place
                      .interval = 100,
                      .resume = true,
                      .quiet = plan->quiet,
-                     .measure = plan->probe != NULL,
-                     .probe = plan->probe ? probe : NULL,
-                     .context = &probing};
+                     .measure = plan->probed,
+                     .probe = plan->probed ? probe_step : NULL,
+                     .context = &probe};
   if (!train.feed)
     return status_error(STATUS_INPUT, "phase %s wants the data '%s', and there are none of that name",
                         link->phase->name, link->phase->data);
-  TRY(train_phase(&train, &link->report));
+  Status status = train_phase(&train, &link->report);
+  probe_close(&probe);
+  TRY(status);
   if (!link->report.finished)
     return keep_seconds(place, link->report.counts.seconds);
   link->report.counts.seconds = kept_seconds(place);

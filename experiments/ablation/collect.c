@@ -13,13 +13,19 @@
 enum { LARGEST = 1 << 28 }; /* bytes of a job's file */
 
 typedef struct Kind {
+  bool probed;
   const char *name, *header;
 } Kind;
 
 static const Kind kinds[] = {
-    {"answers.csv", "row,seed,views,family,block,items,correct,tp,fp,fn"},
-    {"costs.csv", "row,seed,phase,samples,steps,tflop,image_tokens,seconds,hash"},
-    {"curves.csv", "row,seed,phase,step,samples,loss,rate"},
+    {false, "answers.csv", "row,seed,views,family,block,items,correct,tp,fp,fn"},
+    {false, "costs.csv", "row,seed,phase,samples,steps,tflop,image_tokens,seconds,hash"},
+    {false, "curves.csv", "row,seed,phase,step,samples,loss,rate"},
+    {true, "probes.csv", "row,seed,phase,step,group,gradient_norm,update_share"},
+    {true, "gates.csv", "row,seed,phase,step,mean"},
+    {true, "loss_probes.csv", "row,seed,views,local,global,loss"},
+    {true, "attention.csv", "row,seed,layer,share_local,share_global,share_text"},
+    {true, "router.csv", "row,seed,gamma,kept_share,relate,read"},
 };
 
 /* Folders of jobs; names that begin with a dot are none. */
@@ -107,7 +113,8 @@ static Status collect_kind(const Kind *kind, const char *folder, struct dirent *
   return status;
 }
 
-Status collect(const char *runs, const char *results, const char *like, const Command *command, uint64_t seed) {
+Status collect(const char *runs, bool probed, const char *results, const char *like, const Command *command,
+               uint64_t seed) {
   char *folder = path_join(runs, "rows"), *line = options_line(command);
   struct dirent **jobs = NULL;
   int count = folder ? scandir(folder, &jobs, is_job, versionsort) : -1;
@@ -115,7 +122,8 @@ Status collect(const char *runs, const char *results, const char *like, const Co
   if (status.code == STATUS_OK)
     status = keep_alike(folder, like, jobs, &count);
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds && status.code == STATUS_OK; i++)
-    status = collect_kind(&kinds[i], folder, jobs, count, results, line ? line : "seesaw ablate", seed);
+    if (kinds[i].probed == probed)
+      status = collect_kind(&kinds[i], folder, jobs, count, results, line ? line : "seesaw ablate", seed);
   for (int i = 0; i < count; i++)
     free(jobs[i]);
   free(jobs);

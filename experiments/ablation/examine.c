@@ -16,7 +16,8 @@ typedef struct Examiner {
   Batcher batcher;
   SlimeTape tape;
   Run run;
-  int32_t positive; /* token of the positive answer; -1: none */
+  bool whole_prompt; /* the router's text is the prompt: here as a question that begins with it */
+  int32_t positive;  /* token of the positive answer; -1: none */
 } Examiner;
 
 /* ---- one batch ---- */
@@ -55,16 +56,31 @@ static void count_batch(const Examiner *e, size_t first, const int32_t *best, si
   REQUIRE(sample == e->batcher.batch.count, "%zu answers to %zu questions", sample, e->batcher.batch.count);
 }
 
-static Status ask_batch(Examiner *e, size_t first, size_t count, ExamCount *counts) {
+void exam_hide_answers(Batcher *batcher) {
+  for (size_t i = 0; i < batcher->batch.count; i++) {
+    Conversation *c = &batcher->conversations[i];
+    size_t end = 0;
+    while (end < c->count && c->labels[end] == IGNORE_LABEL)
+      end++;
+    c->question = 0;
+    c->question_count = end;
+  }
+}
+
+static Status ask_batch(Examiner *e, size_t first, size_t count, Exam *exam, Family family) {
   enum { MOST = 16 * BATCH };
   size_t samples[BATCH];
   int32_t best[MOST];
   for (size_t i = 0; i < count; i++)
     samples[i] = first + i;
   TRY(batcher_fill(&e->batcher, &e->shown, samples, count, 0));
+  if (e->whole_prompt)
+    exam_hide_answers(&e->batcher);
   TRY(make_room(e));
   size_t predictions = slime_predict(&e->run, &e->shown, &e->batcher.batch, &e->tape, best, MOST);
-  count_batch(e, first, best, predictions, counts);
+  count_batch(e, first, best, predictions, exam->count[family]);
+  exam->local += e->tape.tiles * config_tile_tokens(&e->shown.config);
+  exam->kept += e->tape.kept_count;
   return interrupt_check();
 }
 
@@ -87,10 +103,10 @@ static Status open_family(Examiner *e, Family family) {
   return batcher_open(&e->batcher, e->plan->store->ops, &e->feed, e->plan->features, BATCH);
 }
 
-static Status examine_family(Examiner *e, Family family, ExamCount *counts) {
+static Status examine_family(Examiner *e, Family family, Exam *exam) {
   Status status = open_family(e, family);
   for (size_t first = 0; first < e->feed.count && status.code == STATUS_OK; first += BATCH)
-    status = ask_batch(e, first, e->feed.count - first < BATCH ? e->feed.count - first : BATCH, counts);
+    status = ask_batch(e, first, e->feed.count - first < BATCH ? e->feed.count - first : BATCH, exam, family);
   batcher_close(&e->batcher);
   feed_scenes_close(&e->feed);
   return status;
@@ -98,11 +114,14 @@ static Status examine_family(Examiner *e, Family family, ExamCount *counts) {
 
 Status examine(const ExamPlan *plan, Exam *exam) {
   Examiner e = {.plan = plan, .shown = model_showing(plan->store->model, plan->views)};
+  e.whole_prompt = e.shown.config.switches.router_text == ROUTER_PROMPT;
+  e.shown.config.switches.router_text = ROUTER_QUESTION;
   *exam = (Exam){0};
   TRY(slime_tape_alloc(&e.tape, &plan->store->model->config));
   Status status = status_ok();
   for (int family = 0; family < FAMILIES && status.code == STATUS_OK; family++)
-    status = examine_family(&e, (Family)family, exam->count[family]);
+    if (plan->families == 0 || plan->families >> family & 1)
+      status = examine_family(&e, (Family)family, exam);
   run_free(&e.run);
   slime_tape_free(&e.tape);
   return status;

@@ -2,7 +2,7 @@
 #ifndef SEESAW_EXAMINE_H
 #define SEESAW_EXAMINE_H
 
-#include "feature_cache.h"
+#include "batch.h"
 #include "feed_scenes.h"
 #include "store.h"
 
@@ -15,6 +15,7 @@ typedef struct ExamCount {
 
 typedef struct Exam {
   ExamCount count[FAMILIES][EXAM_BLOCKS];
+  size_t local, kept; /* local tokens of all questions' pictures; those that the router kept */
 } Exam;
 
 typedef struct ExamPlan {
@@ -22,6 +23,7 @@ typedef struct ExamPlan {
   const SceneFeedPlan *scenes; /* whose pictures; what is said about them is the exam's affair */
   const Features *features;    /* of those scenes */
   Views views;                 /* that the model is shown */
+  unsigned families;           /* bits 1 << Family: which are asked; 0: all */
 } ExamPlan;
 
 /* examine: one question of each family about every scene, each alone; the answer is the likeliest token, and right if
@@ -31,5 +33,10 @@ Status examine(const ExamPlan *plan, Exam *exam);
 /* exam_accuracy: over all blocks. exam_f1: of the positive answer; NaN where there is none. */
 double exam_accuracy(const Exam *exam, Family family);
 double exam_f1(const Exam *exam, Family family);
+
+/* exam_hide_answers: the released router compares tokens with the text of the whole prompt, and the answer is not part
+ * of an exam's: the batch's questions become all that stands before the answers, for a model whose switch router_text
+ * is then ROUTER_QUESTION. */
+void exam_hide_answers(Batcher *batcher);
 
 #endif

@@ -11,6 +11,7 @@
 #include "load.h"
 #include "lock.h"
 #include "number.h"
+#include "probed.h"
 
 enum { TEST_SEED = 1, SEEDS_OF_SCENES = 1000 }; /* the pretrained pair saw the training scenes of small seeds */
 
@@ -141,6 +142,7 @@ static ChainPlan chain_of(Desk *desk, const Features *features) {
                      .features = features,
                      .context = desk,
                      .folder = s->folder,
+                     .probed = s->probed,
                      .quiet = s->quiet};
 }
 
@@ -288,7 +290,39 @@ static Status write_answers(Desk *desk, const Store *store, const Features *feat
   return status;
 }
 
+/* ---- or what was measured ---- */
+
+static Status write_probed(Desk *desk, const ChainLink *links, const Store *store, const Features *features) {
+  char *folder = job_file(desk->setting, desk->recipe, desk->seed, "");
+  Probed probed = {.row = desk->recipe->id,
+                   .seed = desk->seed,
+                   .folder = folder,
+                   .runs = desk->setting->folder,
+                   .links = links,
+                   .phases = desk->scheme.count,
+                   .store = store,
+                   .scenes = &desk->testing,
+                   .features = features,
+                   .views = desk->recipe->tested[0]};
+  Status status = folder ? probed_write(&probed) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  free(folder);
+  return status;
+}
+
+static Status write_files(Desk *desk, const ChainLink *links, const Store *store, const Features *features) {
+  if (desk->setting->probed)
+    return write_probed(desk, links, store, features);
+  TRY(write_costs(desk, links));
+  TRY(write_curves(desk, links));
+  return write_answers(desk, store, features);
+}
+
 /* ---- the job ---- */
+
+/* The one that is written last. */
+static char *last_file(const Setting *setting, const Recipe *recipe, uint64_t seed) {
+  return job_file(setting, recipe, seed, setting->probed ? PROBED_LAST : "answers.csv");
+}
 
 /* What the answers depend on. */
 static Status describe(Desk *desk, Text *text) {
@@ -321,7 +355,7 @@ static Status compare_what(const Desk *desk, const Text *text, bool *same) {
 }
 
 bool job_answered(const Setting *setting, const Recipe *recipe, uint64_t seed) {
-  char *path = job_file(setting, recipe, seed, "answers.csv");
+  char *path = last_file(setting, recipe, seed);
   bool done = path && access(path, R_OK) == 0;
   free(path);
   return done;
@@ -342,7 +376,7 @@ Status job_done(const Setting *setting, const Recipe *recipe, uint64_t seed, boo
 
 /* Answers of another setting go before what.txt says that they are of this one. */
 static Status begin_job(Desk *desk) {
-  char *path = job_file(desk->setting, desk->recipe, desk->seed, "answers.csv");
+  char *path = last_file(desk->setting, desk->recipe, desk->seed);
   OutputFile file;
   Text text = {0};
   Status status = path ? describe(desk, &text) : status_error(STATUS_MEMORY, "not enough memory for a path");
@@ -374,13 +408,9 @@ static Status train_and_test(Desk *desk, Store *store, const Features *training)
   Features *testing = NULL;
   Status status = links ? chain_run(&chain, store, links) : status_error(STATUS_MEMORY, "not enough memory for phases");
   if (status.code == STATUS_OK)
-    status = write_costs(desk, links);
-  if (status.code == STATUS_OK)
-    status = write_curves(desk, links);
-  if (status.code == STATUS_OK)
     status = open_features(desk, &desk->testing, &testing);
   if (status.code == STATUS_OK)
-    status = write_answers(desk, store, testing);
+    status = write_files(desk, links, store, testing);
   features_close(testing);
   free(links);
   return status;

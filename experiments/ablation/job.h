@@ -1,8 +1,9 @@
 /* job.h: one row of the ablation with one seed: trained, tested, written down.
  *
  * Files of a job, in FOLDER/rows/ID-SEED/, whole or not at all, answers.csv last: lines of the result files that
- * `seesaw table` reads (results.h), without their headers: costs.csv, curves.csv, answers.csv; and what.txt, what they
- * depend on: a first line that all rows of a command share (pair, scenes, scale, exam), then the row's training. */
+ * `seesaw table` reads (results.h), without their headers: costs.csv, curves.csv, answers.csv (of a probed job those of
+ * probed.h); and what.txt, what they depend on: a first line that all rows of a command share (pair, scenes, scale,
+ * exam), then the row's training. */
 #ifndef SEESAW_JOB_H
 #define SEESAW_JOB_H
 
@@ -20,6 +21,7 @@ typedef struct Setting {
   size_t tests;         /* scenes of the exam */
   Split split;          /* of the exam: validation to choose by, test to report */
   double scale;         /* of every phase's samples */
+  bool probed;          /* measured in training and looked at (probed.h) instead of examined */
   bool quiet;
 } Setting;
 
@@ -31,7 +33,8 @@ void pair_close(Pair *pair);
 Status job_prepare(const Setting *setting, const Recipe *recipe, uint64_t seed);
 
 /* job_done: are its files there, and of this very setting? job_busy: is another worker at a phase that it needs?
- * job_answered: is its answers.csv there, of whatever setting? (For this one only setting->folder is needed.) */
+ * job_answered: is the last of its files there, of whatever setting? (For this one only setting->folder and ->probed
+ * are needed.) */
 Status job_done(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *done);
 bool job_answered(const Setting *setting, const Recipe *recipe, uint64_t seed);
 Status job_busy(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *busy);

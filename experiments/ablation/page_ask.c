@@ -14,6 +14,7 @@ enum { PREDICTIONS = 16 }; /* tokens of an answer, with the end of its turn */
 typedef struct Asker {
   const ExamPlan *plan;
   Model shown;
+  bool whole_prompt;    /* the router's text is the prompt, of which the answer is no part (examine.h) */
   SceneFeedPlan scenes; /* with the family that is asked */
   Feed feed;
   Batcher batcher;
@@ -90,6 +91,8 @@ static Status ask(Asker *a, size_t scene, PageAnswer *answer) {
   const Tokenizer *tokenizer = a->plan->scenes->tokenizer;
   TRY(print_question(a, scene, answer->question));
   TRY(batcher_fill(&a->batcher, &a->shown, &scene, 1, 0));
+  if (a->whole_prompt)
+    exam_hide_answers(&a->batcher);
   TRY(make_room(a));
   size_t count = slime_predict(&a->run, &a->shown, &a->batcher.batch, &a->tape, best, PREDICTIONS);
   REQUIRE(count > 0, "a question without an answer");
@@ -116,6 +119,8 @@ static Status ask_family(Asker *a, Family family, PageAnswer *answers) {
 
 Status page_ask(const ExamPlan *plan, PageAnswer *answers) {
   Asker a = {.plan = plan, .shown = model_showing(plan->store->model, plan->views)};
+  a.whole_prompt = a.shown.config.switches.router_text == ROUTER_PROMPT;
+  a.shown.config.switches.router_text = ROUTER_QUESTION;
   TRY(slime_tape_alloc(&a.tape, &plan->store->model->config));
   Status status = status_ok();
   for (int family = 0; family < FAMILIES && status.code == STATUS_OK; family++)

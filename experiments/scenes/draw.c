@@ -6,9 +6,6 @@
 
 static const unsigned char colours[COLOURS][3] = {{215, 45, 45},  {45, 165, 65},  {50, 85, 220},
                                                   {230, 215, 50}, {150, 60, 185}, {240, 140, 35}};
-/* Faint letters: plain in a tile, drowned in noise where the picture is shrunk to half. */
-static const int plate_grey = 170, letter_grey = 90;
-
 /* Letters of 3 x 5, a row of three pixels an octal digit, from the top. */
 static const unsigned glyphs[LETTERS] = {025755, 034443, 074647, 055755, 055655,
                                          044447, 034216, 072222, 055557, 071247};
@@ -55,7 +52,7 @@ static void draw_thing(const Thing *thing, Image image) {
     }
 }
 
-static void draw_sign(const Thing *thing, Image image) {
+static void draw_sign(const Scene *scene, const Thing *thing, Image image) {
   enum { WIDE = 5, HIGH = 7 };
   size_t left = pixel(thing->x - WIDE / 2.0 + 0.5, image.width - WIDE + 1);
   size_t top = pixel(thing->y - HIGH / 2.0 + 0.5, image.height - HIGH + 1);
@@ -64,7 +61,7 @@ static void draw_sign(const Thing *thing, Image image) {
       bool letter = row > 0 && row < 6 && column > 0 && column < 4 &&
                     (glyphs[thing->letter] >> (3 * (5 - row) + (3 - column)) & 1);
       unsigned char *at = image_row(image, top + (size_t)row) + 3 * (left + (size_t)column);
-      at[0] = at[1] = at[2] = (unsigned char)(letter ? letter_grey : plate_grey);
+      at[0] = at[1] = at[2] = (unsigned char)(letter ? scene->ink : scene->plate);
     }
 }
 
@@ -88,7 +85,7 @@ Status scene_draw(const Scene *scene, Image *image) {
     draw_thing(&scene->things[i], *image);
   for (size_t i = 0; i < scene->count; i++)
     if (scene->things[i].letter != NO_LETTER)
-      draw_sign(&scene->things[i], *image);
+      draw_sign(scene, &scene->things[i], *image);
   Status status = add_noise(scene, *image);
   if (status.code != STATUS_OK)
     image_free(image);

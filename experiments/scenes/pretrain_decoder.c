@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "files.h"
+#include "keeper.h"
 #include "parts.h"
 #include "pretrain.h"
 #include "schedule.h"
@@ -214,15 +215,6 @@ static void forward(Course *c, Run *run, const Lecture *lecture, Passed *p) {
   p->normed = rmsnorm(run, &model->decoder.norm, p->hidden, d->epsilon, &p->rstd);
 }
 
-static double mean_of(Run *run, Tensor loss) {
-  double sum = 0.0;
-  void *values = run_host(run, tensor_bytes(loss) / sizeof(int32_t));
-  ops_read(run->ops, values, loss.data, tensor_bytes(loss));
-  for (size_t i = 0; i < loss.size[0]; i++)
-    sum += tensor_get(tensor_1(values, loss.dtype, loss.size[0]), i);
-  return sum / (double)loss.size[0];
-}
-
 static void backward(Course *c, Run *run, const Passed *p, Tensor lse, Tensor work) {
   Model *model = c->store->model;
   size_t n = p->hidden.size[0], width = p->hidden.size[1];
@@ -245,7 +237,7 @@ static double pass(Course *c, Run *run, const Lecture *lecture) {
   Tensor loss = run_vector(run, n), lse = run_vector(run, n);
   Tensor work = run_reals(run, n, model->config.decoder.vocabulary);
   cross_entropy_fwd(run->ops, loss, lse, passed.normed, model->decoder.head.w, passed.label, work);
-  double mean = run_is_dry(run) ? 0.0 : mean_of(run, loss);
+  double mean = run_is_dry(run) ? 0.0 : run_mean(run, loss);
   if (run->training)
     backward(c, run, &passed, lse, work);
   return mean;
@@ -303,7 +295,7 @@ static Status step(Course *c, const PretrainPlan *plan, size_t number, Means *me
   means->count[kind] += 1.0;
   if (!isfinite(loss) || optimiser_step(&c->optimiser, &rule).bad != GROUP_COUNT)
     return status_error(STATUS_NUMERICS, "the decoder's loss is not a number at step %zu; try a lower rate", number);
-  return interrupt_check();
+  return status_ok();
 }
 
 /* ---- skill ---- */
@@ -318,17 +310,14 @@ static size_t right_answers(Course *c, const Lecture *lecture) {
   run->training = false;
   forward(c, run, lecture, &p);
   size_t n = p.sequence.supervised;
-  Tensor logits = run_reals(run, n, vocabulary), host = logits;
+  Tensor logits = run_reals(run, n, vocabulary);
+  int32_t *best = run_host(run, n);
   linear_fwd(run->ops, logits, p.normed, model->decoder.head.w, TENSOR_NONE, WRITE_SET);
-  host.data = run_host(run, tensor_bytes(logits) / sizeof(int32_t));
-  ops_read(run->ops, host.data, logits.data, tensor_bytes(logits));
+  run_likeliest(run, logits, best);
   for (size_t i = 0, sample = 0; i < n && sample < c->batch; i++) {
     if (p.sequence.predicting[i] < p.sequence.rows.host[sample])
       continue; /* the rest of an answer */
-    size_t best = 0;
-    for (size_t j = 1; j < vocabulary; j++)
-      best = tensor_get(host, i * vocabulary + j) > tensor_get(host, i * vocabulary + best) ? j : best;
-    right += (int32_t)best == p.sequence.label[i];
+    right += best[i] == p.sequence.label[i];
     sample++;
   }
   return right;
@@ -404,8 +393,14 @@ Status pretrain_decoder(Store *store, const Tokenizer *tokenizer, const Pretrain
   Course course = {.store = store, .ops = store->ops, .batch = plan->batch, .seed = plan->seed};
   Means means = {0};
   Status status = prepare(&course, tokenizer, plan);
-  for (size_t i = 0; i < plan->steps && status.code == STATUS_OK; i++) {
+  Keeper keeper = {.path = NULL};
+  size_t start = 0;
+  if (status.code == STATUS_OK)
+    status = keeper_open(&keeper, plan, "decoder", &course.optimiser, NULL, 0, &start);
+  for (size_t i = start; i < plan->steps && status.code == STATUS_OK; i++) {
     status = step(&course, plan, i, &means);
+    if (status.code == STATUS_OK)
+      status = keeper_step(&keeper, i + 1);
     if (plan->report && status.code == STATUS_OK && (i + 1) % plan->every == 0) {
       plan->report(plan->context, i + 1, means.sum[0] / means.count[0], means.sum[1] / means.count[1]);
       means = (Means){0};
@@ -413,6 +408,7 @@ Status pretrain_decoder(Store *store, const Tokenizer *tokenizer, const Pretrain
   }
   if (status.code == STATUS_OK)
     status = examine(&course, tokenizer, skill);
+  keeper_close(&keeper, status.code == STATUS_OK);
   finish(&course);
   return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "files.h"
+#include "keeper.h"
 #include "picture.h"
 #include "pretrain.h"
 #include "schedule.h"
@@ -73,6 +74,13 @@ static Tensor heads_all(const Lesson *l, size_t which) {
   return tensor_rows(tensor_2(l->heads, l->ops->real, 4 * ALL_CLASSES, width), which * ALL_CLASSES, ALL_CLASSES);
 }
 
+/* What of the heads goes on from step to step. */
+static void name_heads(const Lesson *l, NamedTensor heads[3]) {
+  heads[0] = named_tensor("tags", heads_all(l, 0));
+  heads[1] = named_tensor("tags.m", heads_all(l, 2));
+  heads[2] = named_tensor("tags.v", heads_all(l, 3));
+}
+
 static void label_view(Lesson *l, const Scene *scene, TileGrid grid, size_t view) {
   const ModelConfig *c = &l->store->model->config;
   size_t across = c->vision.picture / c->vision.patch, patches = across * across;
@@ -106,10 +114,19 @@ static Status add_scene(Lesson *l, const Scene *scene) {
   return status;
 }
 
-static Status fill(Lesson *l, uint64_t seed, Split split, size_t first) {
+/* Letters as black as ink in little noise: where reading begins. */
+static void make_plain(Scene *scene) {
+  scene->spread = 10.0;
+  scene->plate = 225;
+  scene->ink = 35;
+}
+
+static Status fill(Lesson *l, uint64_t seed, Split split, size_t first, bool plain) {
   l->views = 0;
   for (size_t i = 0; i < l->batch; i++) {
     Scene scene = scene_make(seed, split, first + i);
+    if (plain)
+      make_plain(&scene);
     TRY(add_scene(l, &scene));
   }
   return status_ok();
@@ -121,15 +138,6 @@ static Tensor pictures_of(const Lesson *l) {
 }
 
 /* ---- passes ---- */
-
-static double mean_of(Run *run, Tensor loss) {
-  double sum = 0.0;
-  void *values = run_host(run, tensor_bytes(loss) / sizeof(int32_t));
-  ops_read(run->ops, values, loss.data, tensor_bytes(loss));
-  for (size_t i = 0; i < loss.size[0]; i++)
-    sum += tensor_get(tensor_1(values, loss.dtype, loss.size[0]), i);
-  return sum / (double)loss.size[0];
-}
 
 /* The mean loss of all tags; with gradients of it, unless the run is not training. Patches without a thing count as
  * much as those with one. */
@@ -145,7 +153,7 @@ static double pass(Lesson *l, Run *run) {
     Tensor work = run_reals(run, rows, tag_classes[tag]);
     cross_entropy_fwd(run->ops, loss, lse, features, head(l, 0, tag), label, work);
     if (!run_is_dry(run))
-      total += mean_of(run, loss);
+      total += run_mean(run, loss);
     if (run->training)
       cross_entropy_bwd(run->ops, dfeatures, head(l, 1, tag), features, head(l, 0, tag), label, lse, 1.0 / (double)rows,
                         work);
@@ -176,7 +184,7 @@ static Status step(Lesson *l, const PretrainPlan *plan, size_t number, double *l
   const Schedule schedule = {.kind = SCHEDULE_COSINE, .steps = plan->steps, .warmup = 0.03};
   OptimiserRule rule = optimiser_rule();
   rule.rate[GROUP_VISION] = plan->rate * schedule_factor(&schedule, number);
-  TRY(fill(l, plan->seed, SPLIT_TRAIN, number * plan->batch));
+  TRY(fill(l, plan->seed, SPLIT_TRAIN, number * plan->batch, number < 2 * plan->steps / 5));
   run_reset(&l->run);
   l->run.training = true;
   store_zero(l->store);
@@ -186,7 +194,7 @@ static Status step(Lesson *l, const PretrainPlan *plan, size_t number, double *l
     return status_error(STATUS_NUMERICS, "the vision tower's loss is not a number at step %zu; try a lower rate",
                         number);
   move_heads(l, rule.rate[GROUP_VISION], number + 1);
-  return interrupt_check();
+  return status_ok();
 }
 
 /* ---- skill ---- */
@@ -208,17 +216,10 @@ static void tag_patches(Lesson *l, double counts[TAGS][2][2]) {
   Tensor features = vision_fwd(run, l->store->model, pictures_of(l), &l->tape);
   for (int tag = 0; tag < TAGS; tag++) {
     size_t rows = features.size[0], classes = tag_classes[tag], mark = run_mark(run);
-    Tensor logits = run_reals(run, rows, classes), host = logits;
+    Tensor logits = run_reals(run, rows, classes);
     int32_t *best = run_host(run, rows);
     linear_fwd(run->ops, logits, features, head(l, 0, tag), TENSOR_NONE, WRITE_SET);
-    host.data = run_host(run, tensor_bytes(logits) / sizeof(int32_t));
-    ops_read(run->ops, host.data, logits.data, tensor_bytes(logits));
-    for (size_t i = 0; i < rows; i++) {
-      best[i] = 0;
-      for (size_t j = 1; j < classes; j++)
-        if (tensor_get(host, i * classes + j) > tensor_get(host, i * classes + (size_t)best[i]))
-          best[i] = (int32_t)j;
-    }
+    run_likeliest(run, logits, best);
     count_right(l, best, tag, counts[tag]);
     run_release(run, mark);
   }
@@ -228,7 +229,7 @@ static Status examine(Lesson *l, uint64_t seed, VisionSkill *skill) {
   enum { SCENES = 512 };
   double counts[TAGS][2][2] = {0};
   for (size_t first = 0; first < SCENES; first += l->batch) {
-    TRY(fill(l, seed, SPLIT_VALIDATION, first));
+    TRY(fill(l, seed, SPLIT_VALIDATION, first, false));
     tag_patches(l, counts);
   }
   for (int tag = 0; tag < TAGS; tag++) {
@@ -273,9 +274,18 @@ Status pretrain_vision(Store *store, const PretrainPlan *plan, VisionSkill *skil
   Lesson lesson = {.store = store, .ops = store->ops, .batch = plan->batch};
   double loss = 0.0, sum = 0.0;
   Status status = prepare(&lesson, plan);
-  for (size_t i = 0; i < plan->steps && status.code == STATUS_OK; i++) {
+  NamedTensor heads[3];
+  Keeper keeper = {.path = NULL};
+  size_t start = 0;
+  if (status.code == STATUS_OK) {
+    name_heads(&lesson, heads);
+    status = keeper_open(&keeper, plan, "vision", &lesson.optimiser, heads, 3, &start);
+  }
+  for (size_t i = start; i < plan->steps && status.code == STATUS_OK; i++) {
     status = step(&lesson, plan, i, &loss);
     sum += loss;
+    if (status.code == STATUS_OK)
+      status = keeper_step(&keeper, i + 1);
     if (plan->report && status.code == STATUS_OK && (i + 1) % plan->every == 0) {
       plan->report(plan->context, i + 1, sum / (double)plan->every, NAN);
       sum = 0.0;
@@ -283,6 +293,7 @@ Status pretrain_vision(Store *store, const PretrainPlan *plan, VisionSkill *skil
   }
   if (status.code == STATUS_OK)
     status = examine(&lesson, plan->seed, skill);
+  keeper_close(&keeper, status.code == STATUS_OK);
   finish(&lesson);
   return status;
 }

@@ -131,6 +131,8 @@ Scene scene_make(uint64_t seed, Split split, size_t index) {
     place_thing(&scene, &draws, &scene.things[i]);
   scene.noise = scene_draws(seed, split, index, SCENE_NOISE).rng;
   scene.spread = 16.0;
+  scene.plate = 170;
+  scene.ink = 90;
   return scene;
 }
 

@@ -31,7 +31,7 @@ typedef struct Scene {
   size_t columns, rows; /* places */
   size_t count;
   Thing things[THINGS_MOST]; /* row by row */
-  int grey;                  /* of the background */
+  int grey, plate, ink;      /* of the background, of signs and their letters */
   /* One attribute is there a given number of times, 0 to 3, all numbers alike: what counting questions ask. */
   bool counted_is_colour;
   int counted;
@@ -67,7 +67,8 @@ const Thing *scene_find(const Scene *scene, int colour, int shape);
 size_t scene_times(const Scene *scene, int colour, int shape);
 
 /* scene_draw: its picture; the caller frees. Shapes are antialiased; signs are dark letters of 3 x 5 pixels on a light
- * plate, on whole pixels; every pixel has normal noise. Errors: STATUS_MEMORY. */
+ * plate, on whole pixels; every pixel has normal noise. Letters are faint: plain in a tile, drowned in noise where the
+ * picture is shrunk to half. Errors: STATUS_MEMORY. */
 Status scene_draw(const Scene *scene, Image *image);
 
 #endif

@@ -131,3 +131,32 @@ Ragged run_even(Run *run, size_t count, size_t rows) {
     offsets[i] = (int32_t)(i * rows);
   return run_ragged(run, count, offsets);
 }
+
+/* ---- reading back ---- */
+
+/* A contiguous tensor's numbers in the host's memory. */
+static Tensor read_back(Run *run, Tensor tensor) {
+  Tensor host = tensor;
+  host.data = run_host(run, tensor_bytes(tensor) / sizeof(int32_t));
+  ops_read(run->ops, host.data, tensor.data, tensor_bytes(tensor));
+  return host;
+}
+
+double run_mean(Run *run, Tensor vector) {
+  Tensor host = read_back(run, vector);
+  double sum = 0.0;
+  for (size_t i = 0; i < vector.size[0]; i++)
+    sum += tensor_get(host, i);
+  return sum / (double)vector.size[0];
+}
+
+void run_likeliest(Run *run, Tensor rows, int32_t *columns) {
+  Tensor host = read_back(run, rows);
+  size_t width = tensor_width(rows);
+  for (size_t i = 0; i < rows.size[0]; i++) {
+    size_t best = 0;
+    for (size_t j = 1; j < width; j++)
+      best = tensor_get(host, i * width + j) > tensor_get(host, i * width + best) ? j : best;
+    columns[i] = (int32_t)best;
+  }
+}

@@ -41,6 +41,11 @@ Tensor run_zeros(Run *run, size_t rows, size_t columns);
 int32_t *run_host(Run *run, size_t count);
 Tensor run_upload(Run *run, const int32_t *values, size_t count);
 
+/* run_mean: of a vector, read back from the backend. run_likeliest: of each row the column of its largest number, the
+ * first of equals. */
+double run_mean(Run *run, Tensor vector);
+void run_likeliest(Run *run, Tensor rows, int32_t *columns);
+
 /* run_mark, run_release: all that was carved since the mark is given back. */
 size_t run_mark(const Run *run);
 void run_release(Run *run, size_t mark);

@@ -166,16 +166,6 @@ static size_t logits_rows(const ModelConfig *c, size_t rows) {
   return rows < most ? rows : most;
 }
 
-static double mean_loss(Run *run, Tensor loss) {
-  size_t count = loss.size[0], bytes = tensor_bytes(loss);
-  void *values = run_host(run, bytes / sizeof(int32_t));
-  double sum = 0.0;
-  ops_read(run->ops, values, loss.data, bytes);
-  for (size_t i = 0; i < count; i++)
-    sum += tensor_get(tensor_1(values, loss.dtype, count), i);
-  return sum / (double)count;
-}
-
 /* The decoder's normed output in the rows that predict a trained token. Returns how many there are. */
 static size_t predicting_rows(Run *run, const Model *model, const Batch *batch, SlimeTape *t) {
   const DecoderConfig *c = &model->config.decoder;
@@ -204,29 +194,19 @@ double slime_forward(Run *run, const Model *model, const Batch *batch, SlimeTape
   t->work = run_reals(run, logits_rows(&model->config, s->supervised), c->vocabulary);
   cross_entropy_fwd(run->ops, t->loss, t->lse, t->normed, model->decoder.head.w, t->label, t->work);
   run_note(run, t->loss, "loss");
-  return run_is_dry(run) ? 0.0 : mean_loss(run, t->loss);
-}
-
-static int32_t likeliest(Tensor logits) {
-  size_t best = 0;
-  for (size_t i = 1; i < tensor_count(logits); i++)
-    best = tensor_get(logits, i) > tensor_get(logits, best) ? i : best;
-  return (int32_t)best;
+  return run_is_dry(run) ? 0.0 : run_mean(run, t->loss);
 }
 
 size_t slime_predict(Run *run, const Model *model, const Batch *batch, SlimeTape *t, int32_t *best, size_t most) {
   size_t count = predicting_rows(run, model, batch, t), vocabulary = model->config.decoder.vocabulary;
   size_t block = count > 0 ? logits_rows(&model->config, count) : 0;
-  Tensor work = run_reals(run, block, vocabulary), host = work;
+  Tensor work = run_reals(run, block, vocabulary);
   REQUIRE(count <= most, "%zu predictions, room for %zu", count, most);
-  host.data = run_host(run, tensor_bytes(work) / sizeof(int32_t));
   for (size_t first = 0; first < count; first += block) {
     size_t rows = count - first < block ? count - first : block;
     Tensor logits = tensor_rows(work, 0, rows);
     linear_fwd(run->ops, logits, tensor_rows(t->normed, first, rows), model->decoder.head.w, TENSOR_NONE, WRITE_SET);
-    ops_read(run->ops, host.data, logits.data, tensor_bytes(logits));
-    for (size_t i = 0; i < rows; i++)
-      best[first + i] = likeliest(tensor_1((char *)tensor_rows(host, i, 1).data, host.dtype, vocabulary));
+    run_likeliest(run, logits, best + first);
   }
   return count;
 }

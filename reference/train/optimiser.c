@@ -145,8 +145,10 @@ static void move(const Optimiser *optimiser, const Slot *slot, const AdamW *rule
 static void update_norms(const Optimiser *optimiser, OptimiserReport *report) {
   double squares[2][GROUP_COUNT];
   ops_read(optimiser->store->ops, squares, optimiser->totals, sizeof squares);
-  for (int group = 0; group < GROUP_COUNT; group++)
+  for (int group = 0; group < GROUP_COUNT; group++) {
     report->update[group] = squares[0][group] > 0.0 ? sqrt(squares[0][group] / squares[1][group]) : 0.0;
+    report->change[group] = sqrt(squares[0][group]);
+  }
 }
 
 OptimiserReport optimiser_step(Optimiser *optimiser, const OptimiserRule *rule) {

@@ -32,6 +32,7 @@ typedef struct OptimiserRule {
 typedef struct OptimiserReport {
   double gradient[GROUP_COUNT]; /* norm, before the clip; 0 for a group that does not move */
   double update[GROUP_COUNT];   /* norm of the change over that of the weights before; 0 if not measured */
+  double change[GROUP_COUNT];   /* norm of the change; 0 if not measured */
   double norm;                  /* of the gradient over the groups that move */
   Group bad;                    /* the first whose gradient is not finite: then nothing was moved; else GROUP_COUNT */
 } OptimiserReport;

@@ -16,6 +16,7 @@ enum { KINDS = 3, NAME_MOST = 256 }; /* values, m, v */
 /* All tensors of a snapshot, in the optimiser's order: of each slot its values, and with moments m and v. */
 typedef struct Parts {
   const Snapshot *snapshot;
+  size_t slots;          /* tensors of the optimiser's slots; behind them come the snapshot's others */
   size_t count, largest; /* tensors; bytes of the largest */
   NamedTensor *tensors;
   char (*names)[NAME_MOST];
@@ -26,12 +27,19 @@ static size_t kinds(const Snapshot *snapshot) {
   return snapshot->moments ? KINDS : 1;
 }
 
+/* NULL of a tensor that is not the optimiser's. */
 static const Slot *slot_of(const Parts *parts, size_t i) {
-  return &parts->snapshot->optimiser->slots[i / kinds(parts->snapshot)];
+  return i < parts->slots ? &parts->snapshot->optimiser->slots[i / kinds(parts->snapshot)] : NULL;
+}
+
+static bool is_transposed(const Parts *parts, size_t i) {
+  return i < parts->slots && slot_of(parts, i)->entry.transposed;
 }
 
 static Tensor tensor_of(const Parts *parts, size_t i) {
   const Slot *slot = slot_of(parts, i);
+  if (!slot)
+    return parts->snapshot->others[i - parts->slots].tensor;
   size_t kind = i % kinds(parts->snapshot);
   return kind == 0 ? slot->w : kind == 1 ? slot->m : slot->v;
 }
@@ -43,12 +51,21 @@ static void parts_free(Parts *parts) {
   free(parts->turned);
 }
 
+static NamedTensor name_other(const Parts *parts, size_t i) {
+  const NamedTensor *other = &parts->snapshot->others[i];
+  Tensor shape = other->tensor;
+  shape.data = NULL;
+  snprintf(parts->names[parts->slots + i], NAME_MOST, "%s", other->name);
+  return named_tensor(parts->names[parts->slots + i], shape);
+}
+
 static Status parts_make(Parts *parts, const Snapshot *snapshot) {
   static const char *const ends[KINDS] = {"", ".m", ".v"};
   const Optimiser *optimiser = snapshot->optimiser;
-  *parts = (Parts){.snapshot = snapshot, .count = optimiser->count * kinds(snapshot)};
-  for (size_t i = 0; i < optimiser->count; i++) {
-    size_t bytes = tensor_bytes(optimiser->slots[i].w);
+  *parts = (Parts){.snapshot = snapshot, .slots = optimiser->count * kinds(snapshot)};
+  parts->count = parts->slots + snapshot->other_count;
+  for (size_t i = 0; i < parts->count; i++) {
+    size_t bytes = tensor_bytes(tensor_of(parts, i));
     parts->largest = bytes > parts->largest ? bytes : parts->largest;
   }
   parts->tensors = calloc(parts->count + 1, sizeof *parts->tensors);
@@ -59,7 +76,9 @@ static Status parts_make(Parts *parts, const Snapshot *snapshot) {
     parts_free(parts);
     return status_error(STATUS_MEMORY, "not enough memory for a checkpoint");
   }
-  for (size_t i = 0; i < parts->count; i++) {
+  for (size_t i = 0; i < snapshot->other_count; i++)
+    parts->tensors[parts->slots + i] = name_other(parts, i);
+  for (size_t i = 0; i < parts->slots; i++) {
     const Entry *entry = &slot_of(parts, i)->entry;
     snprintf(parts->names[i], NAME_MOST, "%s%s", entry->name, ends[i % kinds(snapshot)]);
     Tensor shape = tensor_make(NULL, tensor_of(parts, i).dtype, entry->rank, entry->size);
@@ -80,7 +99,7 @@ static const void *read_part(const Parts *parts, size_t i) {
   Tensor tensor = tensor_of(parts, i);
   size_t each = dtype_bits(tensor.dtype) / 8;
   ops_read(parts->snapshot->optimiser->store->ops, parts->raw, tensor.data, tensor_bytes(tensor));
-  if (!slot_of(parts, i)->entry.transposed)
+  if (!is_transposed(parts, i))
     return parts->raw;
   turn(parts->turned, parts->raw, tensor.size[0], tensor_width(tensor), each);
   return parts->turned;
@@ -90,7 +109,7 @@ static const void *read_part(const Parts *parts, size_t i) {
 static void write_part(const Parts *parts, size_t i, const void *from) {
   Tensor tensor = tensor_of(parts, i);
   size_t each = dtype_bits(tensor.dtype) / 8;
-  bool transposed = slot_of(parts, i)->entry.transposed;
+  bool transposed = is_transposed(parts, i);
   if (transposed)
     turn(parts->turned, from, tensor_width(tensor), tensor.size[0], each);
   ops_write(parts->snapshot->optimiser->store->ops, tensor.data, transposed ? parts->turned : from,
@@ -107,11 +126,11 @@ static Digest add_part(Digest so_far, const Parts *parts, size_t i, const void *
 static Status check_finite(const Parts *parts, size_t i, const void *data) {
   Tensor tensor = tensor_of(parts, i);
   tensor = tensor_1((void *)data, tensor.dtype, tensor_count(tensor));
-  const Entry *entry = &slot_of(parts, i)->entry;
+  const Slot *slot = slot_of(parts, i);
   for (size_t j = 0; j < tensor.size[0]; j++)
     if (!isfinite(tensor_get(tensor, j)))
       return status_error(STATUS_NUMERICS, "group %s holds numbers that are not finite, in %s",
-                          group_name(entry->group), parts->names[i]);
+                          slot ? group_name(slot->entry.group) : "none", parts->names[i]);
   return status_ok();
 }
 

@@ -8,6 +8,7 @@
 
 #include "digest.h"
 #include "optimiser.h"
+#include "tensor_file.h"
 
 /* What a phase has done so far. */
 typedef struct TrainCounts {
@@ -26,6 +27,10 @@ typedef struct Snapshot {
   const char *identity; /* lines of text */
   bool moments;         /* false: of a finished phase, the values alone */
   Digest digest;        /* of the tensors */
+  /* Tensors in the backend's memory that are neither parameters nor moments, contiguous: what a pretraining throws away
+   * in the end. */
+  const NamedTensor *others;
+  size_t other_count;
 } Snapshot;
 
 /* snapshot_save: to PATH; sets the digest. Errors: STATUS_NUMERICS naming a group and parameter whose values are not
