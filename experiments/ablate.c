@@ -17,6 +17,7 @@
 #include "files.h"
 #include "job.h"
 #include "options.h"
+#include "page.h"
 #include "progress.h"
 #include "scenes_options.h"
 
@@ -77,9 +78,9 @@ static Status choose_rows(const char *what, Rows *rows) {
 
 typedef struct Plan {
   const char *what, *model, *schemes, *runs, *features, *results, *split, *device;
-  int64_t seeds, first_seed, jobs, pictures, tests;
+  int64_t seeds, first_seed, jobs, pictures, tests, examples;
   double scale;
-  bool probed;
+  bool probed, paged;
   char *folder; /* of phases and jobs: runs, or one in it */
   Rows rows;
   Ranks ranks;
@@ -268,7 +269,7 @@ static Status check_plan(const Plan *plan) {
   if (strcmp(plan->device, "cpu") != 0)
     return status_error(STATUS_UNAVAILABLE, "there is no backend for '%s' in this build; use --device cpu",
                         plan->device);
-  return folder_create(plan->features);
+  return status_ok();
 }
 
 static Status collect_results(const Plan *plan, const Command *command) {
@@ -281,6 +282,7 @@ static Status ablate(Plan *plan, const Command *command) {
   size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : (size_t)all_threads();
   int threads = all_threads() / (int)workers;
   TRY(check_plan(plan));
+  TRY(folder_create(plan->features));
   if (plan->ranks.rank == 0)
     TRY(run_workers(plan, 1, all_threads(), true));
   TRY(ranks_agree(status_ok()));
@@ -289,30 +291,72 @@ static Status ablate(Plan *plan, const Command *command) {
   return plan->ranks.rank == 0 ? collect_results(plan, command) : status_ok();
 }
 
+/* ---- the page of examples ---- */
+
+static Status write_page(const Plan *plan, const char *folder, const char *line) {
+  Office office;
+  Status status = open_office(&office, plan, all_threads());
+  if (status.code == STATUS_OK) {
+    const PagePlan page = {.setting = &office.setting,
+                           .recipes = plan->rows.recipe,
+                           .count = plan->rows.count,
+                           .seed = (uint64_t)plan->first_seed,
+                           .examples = (size_t)plan->examples,
+                           .folder = folder,
+                           .command = line};
+    status = page_write(&page);
+  }
+  close_office(&office);
+  return status;
+}
+
+static Status make_page(const Plan *plan, const Command *command) {
+  TRY(check_plan(plan));
+  if (plan->ranks.rank != 0)
+    return ranks_agree(status_ok());
+  char *folder = path_join(plan->results, "page"), *line = options_line(command);
+  Status status =
+      folder && line ? write_page(plan, folder, line) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  free(folder);
+  free(line);
+  return ranks_agree(status);
+}
+
 /* ---- the command ---- */
 
-/* What the user may leave open, since a probe needs less. */
+/* What the user may leave open, since a probe and a page need less. */
 typedef struct Given {
   bool seeds, split, tests;
 } Given;
 
-/* "table4"; "probe" or "probe:ROW,...". */
+/* Is it the word, or the word and a colon? *rows: those behind it. */
+static bool begins(const char *operand, const char *word, const char *usual, const char **rows) {
+  size_t length = strlen(word);
+  *rows = operand[strnlen(operand, length)] == ':' ? operand + length + 1 : usual;
+  return strncmp(operand, word, length) == 0 && (operand[length] == '\0' || operand[length] == ':');
+}
+
+/* "table4"; "probe" or "probe:ROW,..."; "page" or "page:ROW,...". */
 static Status choose(const char *operand, const Given *given, Plan *plan) {
-  static const char probe[] = "probe";
-  size_t length = sizeof probe - 1;
-  plan->probed = strncmp(operand, probe, length) == 0 && (operand[length] == '\0' || operand[length] == ':');
-  if (!plan->probed)
+  const char *probed, *paged;
+  plan->probed = begins(operand, "probe", "e2e,alternating,e2e_mix", &probed);
+  plan->paged = begins(operand, "page", "table4", &paged);
+  if (!plan->probed && !plan->paged)
     return choose_rows(operand, &plan->rows);
+  plan->split = given->split ? plan->split : "validation";
+  if (plan->paged)
+    return choose_rows(paged, &plan->rows);
   plan->seeds = given->seeds ? plan->seeds : 3;
   plan->tests = given->tests ? plan->tests : 256;
-  plan->split = given->split ? plan->split : "validation";
-  return choose_rows(operand[length] == ':' ? operand + length + 1 : "e2e,alternating,e2e_mix", &plan->rows);
+  return choose_rows(probed, &plan->rows);
 }
 
 /* Phases that are measured as they are trained lie apart from those that are not. */
 static Status ablate_in_folder(Plan *plan, const Command *command) {
   plan->folder = plan->probed ? path_join(plan->runs, "probed") : strdup(plan->runs);
-  Status status = plan->folder ? ablate(plan, command) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  Status status = plan->folder ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for a path");
+  if (status.code == STATUS_OK)
+    status = plan->paged ? make_page(plan, command) : ablate(plan, command);
   free(plan->folder);
   return status;
 }
@@ -330,6 +374,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
                .first_seed = 1,
                .pictures = 12000,
                .tests = 2500,
+               .examples = 12,
                .scale = 1.0,
                .ranks = ranks};
   Given given = {0};
@@ -344,6 +389,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
       {"pictures", OPTION_INTEGER, &plan.pictures, "N", "training scenes", 1, 10000000},
       {"tests", OPTION_INTEGER, &plan.tests, "N", "scenes of the exam; of the probe 256", 10, 1000000,
        .given = &given.tests},
+      {"examples", OPTION_INTEGER, &plan.examples, "N", "scenes of the page", 1, 1000},
       {"scale", OPTION_REAL, &plan.scale, "F", "of every phase's samples", 1e-6, 1000},
       {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files"},
       {"runs", OPTION_TEXT, &plan.runs, "DIR", "folder of what is under way and done"},
@@ -353,7 +399,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   };
   const Command command = {
       .name = "ablate",
-      .operands = "table3|table4|figure1|controls|all|ROW,...|probe[:ROW,...]",
+      .operands = "table3|table4|figure1|controls|all|ROW,...|probe[:ROW,...]|page[:ROW,...]",
       .summary = "train and test the rows of the tables",
       .description =
           "Trains each row's model by its scheme from the pretrained pair, with each seed, and asks it the questions "
@@ -365,13 +411,19 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
           "probes.csv (norm of the gradient and share of the update of each group), gates.csv (mean weight of the "
           "MLP in the global mixture), loss_probes.csv (the loss with tokens of either kind removed or shuffled), "
           "attention.csv (where answers look) and router.csv (tokens kept and accuracy against gamma).\n"
+          "page trains nothing: RESULTS/page/index.html shows a few validation scenes (unless told otherwise), what "
+          "the "
+          "rows of table4, or those named behind a colon, answer to a question of each family, and which local tokens "
+          "they kept; rows that are not trained with the first seed and the same --pictures and --scale are left out.\n"
           "Rows: baseline global_moe nq64 nq144 nq196 gamma90 gamma75 gamma50 smr final; llava_hd monkey e2e "
           "alternating; qformer qformer_alt; e2e_samples e2e_flops e2e_mix e2e_rate unfrozen periodic reversed "
           "local_only paper_preset text_only.",
       .examples = "seesaw ablate table4 --model small\n"
                   "seesaw ablate e2e,alternating --model small --seeds 1 --scale 0.1 --split validation\n"
                   "seesaw ablate probe --model small\n"
-                  "seesaw ablate probe:unfrozen,periodic --model small --seeds 1\n",
+                  "seesaw ablate probe:unfrozen,periodic --model small --seeds 1\n"
+                  "seesaw ablate page --model small\n"
+                  "seesaw ablate page:e2e,alternating --model small --examples 5\n",
       .options = options,
   };
   const char *operand[1];
@@ -381,7 +433,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   if (done)
     return status_ok();
   if (count != 1)
-    return status_error(STATUS_USAGE, "which rows? table3, table4, figure1, controls, all, a list of rows, or probe");
+    return status_error(STATUS_USAGE,
+                        "which rows? table3, table4, figure1, controls, all, a list of rows, probe, or page");
   TRY(choose(operand[0], &given, &plan));
   return ablate_in_folder(&plan, &command);
 }

@@ -151,15 +151,21 @@ static Status write_what(const Place *place) {
   return status;
 }
 
-static Status find_place(const ChainPlan *plan, size_t which, Place *place) {
+/* Where it would be, whether or not there is such a folder. */
+static Status name_place(const ChainPlan *plan, size_t which, Place *place) {
   *place = (Place){.lock = -1};
   Status status = describe(plan, which, &place->what);
   if (status.code == STATUS_OK) {
     digest_print(digest_of(place->what.bytes, place->what.length), place->digest);
     place->folder = path_join(plan->folder, place->digest);
-    status = place->folder ? folder_create(place->folder) : status_error(STATUS_MEMORY, "not enough memory for a path");
+    status = place->folder ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for a path");
   }
   return status;
+}
+
+static Status find_place(const ChainPlan *plan, size_t which, Place *place) {
+  Status status = name_place(plan, which, place);
+  return status.code == STATUS_OK ? folder_create(place->folder) : status;
 }
 
 static void leave_place(Place *place) {
@@ -189,6 +195,18 @@ Status chain_busy(const ChainPlan *plan, bool *busy) {
     if (status.code == STATUS_OK && !is_finished(&place, &plan->scheme->phases[i]))
       status = lock_take(place.folder, false, &place.lock, &taken);
     *busy = !taken;
+    leave_place(&place);
+    TRY(status);
+  }
+  return status_ok();
+}
+
+Status chain_finished(const ChainPlan *plan, bool *finished) {
+  *finished = true;
+  for (size_t i = 0; i < plan->scheme->count && *finished; i++) {
+    Place place;
+    Status status = name_place(plan, i, &place);
+    *finished = status.code == STATUS_OK && is_finished(&place, &plan->scheme->phases[i]);
     leave_place(&place);
     TRY(status);
   }

@@ -55,4 +55,7 @@ Status chain_text(const ChainPlan *plan, Text *text);
 /* chain_busy: is another worker at a phase that this chain needs and that is not finished? */
 Status chain_busy(const ChainPlan *plan, bool *busy);
 
+/* chain_finished: are the results of all its phases there? Nothing is written. */
+Status chain_finished(const ChainPlan *plan, bool *finished);
+
 #endif

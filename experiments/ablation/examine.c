@@ -56,10 +56,9 @@ static void count_batch(const Examiner *e, size_t first, const int32_t *best, si
   REQUIRE(sample == e->batcher.batch.count, "%zu answers to %zu questions", sample, e->batcher.batch.count);
 }
 
-/* The released router compares tokens with the text of the whole prompt; the answer is not part of an exam's. */
-static void hide_answers(Examiner *e) {
-  for (size_t i = 0; e->whole_prompt && i < e->batcher.batch.count; i++) {
-    Conversation *c = &e->batcher.conversations[i];
+void exam_hide_answers(Batcher *batcher) {
+  for (size_t i = 0; i < batcher->batch.count; i++) {
+    Conversation *c = &batcher->conversations[i];
     size_t end = 0;
     while (end < c->count && c->labels[end] == IGNORE_LABEL)
       end++;
@@ -75,7 +74,8 @@ static Status ask_batch(Examiner *e, size_t first, size_t count, Exam *exam, Fam
   for (size_t i = 0; i < count; i++)
     samples[i] = first + i;
   TRY(batcher_fill(&e->batcher, &e->shown, samples, count, 0));
-  hide_answers(e);
+  if (e->whole_prompt)
+    exam_hide_answers(&e->batcher);
   TRY(make_room(e));
   size_t predictions = slime_predict(&e->run, &e->shown, &e->batcher.batch, &e->tape, best, MOST);
   count_batch(e, first, best, predictions, exam->count[family]);

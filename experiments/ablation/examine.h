@@ -2,7 +2,7 @@
 #ifndef SEESAW_EXAMINE_H
 #define SEESAW_EXAMINE_H
 
-#include "feature_cache.h"
+#include "batch.h"
 #include "feed_scenes.h"
 #include "store.h"
 
@@ -33,5 +33,10 @@ Status examine(const ExamPlan *plan, Exam *exam);
 /* exam_accuracy: over all blocks. exam_f1: of the positive answer; NaN where there is none. */
 double exam_accuracy(const Exam *exam, Family family);
 double exam_f1(const Exam *exam, Family family);
+
+/* exam_hide_answers: the released router compares tokens with the text of the whole prompt, and the answer is not part
+ * of an exam's: the batch's questions become all that stands before the answers, for a model whose switch router_text
+ * is then ROUTER_QUESTION. */
+void exam_hide_answers(Batcher *batcher);
 
 #endif

@@ -456,3 +456,42 @@ Status job_run(const Setting *setting, const Recipe *recipe, uint64_t seed, bool
   free(folder);
   return status;
 }
+
+/* ---- what is trained already ---- */
+
+/* Finished phases are only loaded: no training features are needed. */
+static Status load_and_visit(Desk *desk, JobVisit *visit, void *context) {
+  Model model;
+  Store store;
+  Features *features = NULL;
+  ChainPlan chain = chain_of(desk, NULL);
+  ChainLink *links = calloc(desk->scheme.count, sizeof *links);
+  if (!links)
+    return status_error(STATUS_MEMORY, "not enough memory for phases");
+  Status status = chain_start(&chain, &model, &store);
+  if (status.code == STATUS_OK) {
+    status = chain_run(&chain, &store, links);
+    if (status.code == STATUS_OK)
+      status = open_features(desk, &desk->testing, &features);
+    if (status.code == STATUS_OK)
+      status = visit(context, &store, &desk->testing, features);
+    features_close(features);
+    store_free(&store);
+    model_free(&model);
+  }
+  free(links);
+  return status;
+}
+
+Status job_visit(const Setting *setting, const Recipe *recipe, uint64_t seed, JobVisit *visit, void *context,
+                 bool *finished) {
+  Desk desk;
+  *finished = false;
+  TRY(sit_down(&desk, setting, recipe, seed));
+  ChainPlan chain = chain_of(&desk, NULL);
+  Status status = chain_finished(&chain, finished);
+  if (status.code == STATUS_OK && *finished)
+    status = load_and_visit(&desk, visit, context);
+  leave(&desk);
+  return status;
+}

@@ -16,7 +16,7 @@ typedef struct Setting {
   const Tokenizer *tokenizer;
   const char *folder;   /* of runs */
   const char *schemes;  /* folder of the scheme files */
-  const char *features; /* folder of kept features */
+  const char *features; /* folder of kept features; "": they are not kept */
   size_t pictures;      /* training scenes */
   size_t tests;         /* scenes of the exam */
   Split split;          /* of the exam: validation to choose by, test to report */
@@ -41,6 +41,13 @@ Status job_busy(const Setting *setting, const Recipe *recipe, uint64_t seed, boo
 
 /* job_run: all of it, unless another worker is at it (*taken is false then). Errors: those of the parts. */
 Status job_run(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *taken);
+
+/* job_visit: calls `visit` with the trained model of the row, the scenes of the exam and their features, if every phase
+ * is finished; else *finished is false, and nothing is trained or written. Errors: those of the parts and of `visit`.
+ */
+typedef Status JobVisit(void *context, const Store *store, const SceneFeedPlan *scenes, const Features *features);
+Status job_visit(const Setting *setting, const Recipe *recipe, uint64_t seed, JobVisit *visit, void *context,
+                 bool *finished);
 
 /* job_file: the path of one of its files, allocated; NULL when memory is out. */
 char *job_file(const Setting *setting, const Recipe *recipe, uint64_t seed, const char *name);
