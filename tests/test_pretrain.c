@@ -40,6 +40,7 @@ static Digest pretrained(bool vision, int threads, const char *folder, Losses *l
   PretrainPlan plan = {.seed = 1, .steps = 20, .batch = 2, .rate = 5e-3, .report = note, .context = losses, .every = 5};
   plan.folder = folder;
   plan.interval = 3;
+  plan.scenes = 8;
   small_begin(&m, threads, 1);
   assert_ok(vision ? pretrain_vision(&m.store, &plan, &seen) : pretrain_decoder(&m.store, m.tokenizer, &plan, &said));
   model_walk(&m.model, add_value, &digest);

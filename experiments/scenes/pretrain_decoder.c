@@ -323,19 +323,19 @@ static size_t right_answers(Course *c, const Lecture *lecture) {
   return right;
 }
 
-static Status examine(Course *c, const Tokenizer *tokenizer, DecoderSkill *skill) {
-  enum { BATCHES = 16 };
+static Status examine(Course *c, const Tokenizer *tokenizer, const PretrainPlan *plan, DecoderSkill *skill) {
+  size_t batches = plan->scenes > 0 ? (plan->scenes + c->batch - 1) / c->batch : 16;
   for (int f = 0; f < FAMILIES; f++) {
     Feed feed;
-    SceneFeedPlan plan = {.seed = c->seed,
-                          .split = SPLIT_VALIDATION,
-                          .count = BATCHES * c->batch,
-                          .talk = {.families = 1U << f, .rounds = 1},
-                          .tokenizer = tokenizer};
+    SceneFeedPlan scenes = {.seed = c->seed,
+                            .split = SPLIT_VALIDATION,
+                            .count = batches * c->batch,
+                            .talk = {.families = 1U << f, .rounds = 1},
+                            .tokenizer = tokenizer};
     size_t right = 0;
-    TRY(feed_scenes_open(&feed, &plan));
+    TRY(feed_scenes_open(&feed, &scenes));
     Status status = status_ok();
-    for (size_t b = 0; b < BATCHES && status.code == STATUS_OK; b++) {
+    for (size_t b = 0; b < batches && status.code == STATUS_OK; b++) {
       Lecture lecture = {.config = config_showing(&c->store->model->config, showings[0]),
                          .feed = &feed,
                          .split = SPLIT_VALIDATION,
@@ -349,7 +349,7 @@ static Status examine(Course *c, const Tokenizer *tokenizer, DecoderSkill *skill
     }
     feed_scenes_close(&feed);
     TRY(status);
-    skill->correct[f] = (double)right / (double)(BATCHES * c->batch);
+    skill->correct[f] = (double)right / (double)(batches * c->batch);
   }
   return status_ok();
 }
@@ -407,7 +407,7 @@ Status pretrain_decoder(Store *store, const Tokenizer *tokenizer, const Pretrain
     }
   }
   if (status.code == STATUS_OK)
-    status = examine(&course, tokenizer, skill);
+    status = examine(&course, tokenizer, plan, skill);
   keeper_close(&keeper, status.code == STATUS_OK);
   finish(&course);
   return status;

@@ -225,11 +225,11 @@ static void tag_patches(Lesson *l, double counts[TAGS][2][2]) {
   }
 }
 
-static Status examine(Lesson *l, uint64_t seed, VisionSkill *skill) {
-  enum { SCENES = 512 };
+static Status examine(Lesson *l, const PretrainPlan *plan, VisionSkill *skill) {
+  size_t scenes = plan->scenes > 0 ? plan->scenes : 512;
   double counts[TAGS][2][2] = {0};
-  for (size_t first = 0; first < SCENES; first += l->batch) {
-    TRY(fill(l, seed, SPLIT_VALIDATION, first, false));
+  for (size_t first = 0; first < scenes; first += l->batch) {
+    TRY(fill(l, plan->seed, SPLIT_VALIDATION, first, false));
     tag_patches(l, counts);
   }
   for (int tag = 0; tag < TAGS; tag++) {
@@ -292,7 +292,7 @@ Status pretrain_vision(Store *store, const PretrainPlan *plan, VisionSkill *skil
     }
   }
   if (status.code == STATUS_OK)
-    status = examine(&lesson, plan->seed, skill);
+    status = examine(&lesson, plan, skill);
   keeper_close(&keeper, status.code == STATUS_OK);
   finish(&lesson);
   return status;
