@@ -10,13 +10,13 @@
 #include "questions.h"
 
 /* What a question is about, and from how many answers it is chosen. */
-typedef enum { ASK_EXIST, ASK_SHOW, ASK_COLOUR, ASK_SHAPE, ASK_COUNT, ASK_LETTER, ASK_ATTRIBUTE, ASK_RELATION } Asked;
+typedef enum { ASK_EXIST, ASK_SHOW, ASK_COLOUR, ASK_SHAPE, ASK_CHOICE, ASK_LETTER, ASK_ATTRIBUTE, ASK_RELATION } Asked;
 
 typedef struct Reading {
   Asked asked;
   int answers;      /* how many there are: 1 / answers is chance */
   int which;        /* of them is right, by the reading's own logic */
-  bool first_thing; /* asked for where there are no neighbours */
+  bool first_thing; /* asked for where there is no better question */
 } Reading;
 
 static inline int word_in(const char *const *words, int count, const char *word) {
@@ -106,23 +106,38 @@ static inline bool read_relate(const Scene *scene, const char *text, Reading *r)
   return true;
 }
 
-static inline bool read_count(const Scene *scene, const char *text, Reading *r) {
-  static const char *const numbers[] = {"none", "one", "two", "three"};
-  char what[16], choice[4][16];
-  int times = 0, seen = 0;
-  if (sscanf(text, "how many %15s ? A %15s B %15s C %15s D %15s", what, choice[0], choice[1], choice[2], choice[3]) !=
-      5)
-    return false;
+/* The one thing of that colour, or shape; NULL if there are more. */
+static inline const Thing *thing_sole(const Scene *scene, const char *word) {
+  const Thing *found = NULL;
+  size_t times = 0;
   for (size_t i = 0; i < scene->count; i++)
-    times += scene->things[i].colour == colour_in(what) || scene->things[i].shape == shape_in(what);
-  *r = (Reading){.asked = ASK_COUNT, .answers = 4, .which = -1};
+    if (scene->things[i].colour == colour_in(word) || scene->things[i].shape == shape_in(word)) {
+      found = &scene->things[i];
+      times++;
+    }
+  return times == 1 ? found : NULL;
+}
+
+/* which: -1 if the thing is not there, or not what any choice says. */
+static inline bool read_choice(const Scene *scene, const char *text, Reading *r) {
+  char what[16], name[16], rest[16], choice[4][16] = {""};
+  int at = 0, seen = 0, right = -1;
+  if (sscanf(text, "what %15s is the %15s %15s%n", what, name, rest, &at) != 3)
+    return false;
+  bool colour = strcmp(what, "colour") == 0, first = strcmp(name, "first") == 0;
+  cr_assert(strcmp(rest, "thing") == 0 ? first || colour_in(name) >= 0 : colour && shape_in(name) >= 0, "%s", text);
+  const char *choices = text + at + (strcmp(rest, "thing") == 0 ? 2 : 0);
+  cr_assert_eq(sscanf(choices, " A %15s B %15s C %15s D %15s", choice[0], choice[1], choice[2], choice[3]), 4, "%s",
+               text);
+  const Thing *thing = first ? thing_first(scene) : thing_sole(scene, name);
   for (int i = 0; i < 4; i++) {
-    int number = word_in(numbers, 4, choice[i]);
-    cr_assert_geq(number, 0, "%s", text);
-    seen |= 1 << number;
-    r->which = number == times ? i : r->which;
+    int kind = colour ? colour_in(choice[i]) : shape_in(choice[i]);
+    cr_assert_geq(kind, 0, "%s", text);
+    cr_assert_eq(seen >> kind & 1, 0, "each choice once: %s", text);
+    seen |= 1 << kind;
+    right = thing && kind == (colour ? thing->colour : thing->shape) ? i : right;
   }
-  cr_assert_eq(seen, 15, "every number once: %s", text);
+  *r = (Reading){.asked = ASK_CHOICE, .answers = 4, .which = right, .first_thing = first};
   return true;
 }
 
@@ -176,7 +191,7 @@ static inline bool read_truth(const Scene *scene, const char *text, Reading *r) 
 static inline Reading reading_of(const Scene *scene, Family family, const char *text) {
   Reading r = {0};
   bool read = family == FAMILY_RELATE   ? read_relate(scene, text, &r)
-              : family == FAMILY_REASON ? read_count(scene, text, &r)
+              : family == FAMILY_REASON ? read_choice(scene, text, &r)
               : family == FAMILY_READ   ? read_letter(scene, text, &r)
                                         : read_truth(scene, text, &r);
   cr_assert(read, "what does it ask: %s", text);
@@ -190,7 +205,7 @@ static inline const char *answer_word(const Reading *r, int which) {
   static const char *const choices[] = {"A", "B", "C", "D"}, *const truths[] = {"yes", "no"};
   return r->asked == ASK_COLOUR   ? scene_colours[which]
          : r->asked == ASK_SHAPE  ? scene_shapes[which]
-         : r->asked == ASK_COUNT  ? choices[which]
+         : r->asked == ASK_CHOICE ? choices[which]
          : r->asked == ASK_LETTER ? scene_letters[which]
                                   : truths[which];
 }

@@ -178,16 +178,13 @@ static Family family_asked(const char *text) {
   static const struct {
     const char *start;
     Family family;
-  } starts[] = {{"is there a ", FAMILY_EXIST},
-                {"what letter ", FAMILY_READ},
-                {"what ", FAMILY_RELATE},
-                {"how many ", FAMILY_REASON},
-                {"", FAMILY_PROBE}};
+  } starts[] = {
+      {"is there a ", FAMILY_EXIST}, {"what letter ", FAMILY_READ}, {"what ", FAMILY_RELATE}, {"", FAMILY_PROBE}};
   size_t i = 0;
   text += strncmp(text, "<image>\n", 8) == 0 ? 8 : 0;
   while (strncmp(text, starts[i].start, strlen(starts[i].start)) != 0)
     i++;
-  return starts[i].family;
+  return strstr(text, " D ") ? FAMILY_REASON : starts[i].family;
 }
 
 /* Of each round of families every one is asked once, in orders that change. */
@@ -208,6 +205,32 @@ Test(feed, asks_every_family_once_a_round) {
   }
   for (int family = 0; family < FAMILIES; family++)
     cr_expect_gt(firsts[family], 30, "%d: %zu", family, firsts[family]);
+}
+
+static bool is_easy(const char *text) {
+  bool two_choices = strstr(text, " B ") && !strstr(text, " C ");
+  return two_choices || strstr(text, " thing ?") || strstr(text, " big ?") ||
+         (strstr(text, "what colour is the ") && !strstr(text, " of the ") && !strstr(text, " B "));
+}
+
+/* Half of the questions are easy, the first as often as the last. */
+Test(feed, asks_easily_by_a_coin) {
+  enum { ROUNDS = 6, SCENES = 400 };
+  size_t easy[ROUNDS] = {0};
+  SceneFeedPlan plan = {
+      .seed = 6, .count = 1, .talk = {.families = 1U << FAMILY_READ, .rounds = ROUNDS, .easily = true}};
+  for (size_t index = 0; index < SCENES; index++) {
+    Record record;
+    assert_ok(scene_record(&plan, index, &record));
+    for (size_t i = 0; i < ROUNDS; i++) {
+      const char *text = record.turns[2 * i].text;
+      cr_expect_eq(is_easy(text), strstr(text, "what letter ") == NULL, "%s", text);
+      easy[i] += is_easy(text);
+    }
+    record_free(&record);
+  }
+  for (size_t i = 0; i < ROUNDS; i++)
+    cr_expect(easy[i] > SCENES / 2 - 50 && easy[i] < SCENES / 2 + 50, "round %zu: %zu", i, easy[i]);
 }
 
 /* ---- through files ---- */

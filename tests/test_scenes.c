@@ -12,9 +12,7 @@ enum { MANY = 6000 };
 
 static bool same_scene(const Scene *one, const Scene *other) {
   bool same = one->width == other->width && one->height == other->height && one->count == other->count &&
-              one->grey == other->grey && one->counted == other->counted &&
-              one->counted_times == other->counted_times && one->counted_is_colour == other->counted_is_colour &&
-              one->noise.seed == other->noise.seed && one->noise.step == other->noise.step;
+              one->grey == other->grey && one->noise.seed == other->noise.seed && one->noise.step == other->noise.step;
   for (size_t i = 0; same && i < one->count; i++) {
     const Thing *a = &one->things[i], *b = &other->things[i];
     same = a->colour == b->colour && a->shape == b->shape && a->letter == b->letter && a->size == b->size &&
@@ -153,34 +151,6 @@ Test(scene, has_no_two_things_alike_and_a_letter_at_least) {
     }
     cr_expect_gt(letters, 0, "scene %zu", index);
   }
-}
-
-/* How many things have this colour, or shape, by a count of the test's own. */
-static size_t times(const Scene *scene, bool colour, int which) {
-  size_t found = 0;
-  for (size_t i = 0; i < scene->count; i++)
-    found += (colour ? scene->things[i].colour : scene->things[i].shape) == which;
-  return found;
-}
-
-Test(scene, has_what_is_counted_as_often_as_it_says_and_all_numbers_alike) {
-  size_t numbers[4] = {0}, by_count[THINGS_MOST + 1][4] = {{0}}, colours[COLOURS] = {0}, shapes[SHAPES] = {0},
-         kinds[2] = {0};
-  for (size_t index = 0; index < MANY; index++) {
-    Scene scene = scene_make(5, SPLIT_TRAIN, index);
-    cr_expect_eq(times(&scene, scene.counted_is_colour, scene.counted), scene.counted_times, "scene %zu", index);
-    cr_assert_leq(scene.counted_times, 3);
-    numbers[scene.counted_times]++;
-    by_count[scene.count][scene.counted_times]++;
-    kinds[scene.counted_is_colour]++;
-    (scene.counted_is_colour ? colours : shapes)[scene.counted]++;
-  }
-  expect_even(numbers, 4, "numbers");
-  for (size_t count = 3; count <= 5; count++)
-    expect_even(by_count[count], 4, "numbers among so many things");
-  expect_even(kinds, 2, "colours and shapes to count");
-  expect_even(colours, COLOURS, "counted colours");
-  expect_even(shapes, SHAPES, "counted shapes");
 }
 
 /* One thing of each scene, so that the counts are of independent things: the first, the last, or any. */

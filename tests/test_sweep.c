@@ -11,6 +11,7 @@
 
 #include "program.h"
 #include "runs.h"
+#include "sanitized.h"
 #include "sweep_internal.h"
 
 static Grid one(double value) {
@@ -248,7 +249,8 @@ static void compare_plan(const SweepPlan *plan, LanesIsa isa) {
 }
 
 Test(packed, a_run_a_point_comes_to_what_it_comes_to_alone) {
-  SweepPlan paper = plan_of_everything(true, 300, 1), gaussian = plan_of_everything(false, 333, 1);
+  SweepPlan paper = plan_of_everything(true, SANITIZED ? 150 : 300, 1),
+            gaussian = plan_of_everything(false, SANITIZED ? 111 : 333, 1);
   compare_plan(&paper, lanes_best());
   compare_plan(&gaussian, lanes_best());
   for (int i = 0; i < OUTCOME_COUNT; i++)
@@ -366,7 +368,7 @@ static void expect_failure(const char *words, int status, const char *part) {
 
 #define SMALL "--method gd,als --cos 0.2:0.6:2 --k 0.5:1.5:3 --starts 8 --steps 500"
 /* 18 tiles of chaotic runs: long enough to be stopped on the way. */
-#define LONG "--method gd --cos 0.1:0.9:24 --k 1.5:1.6:24 --starts 64 --steps 1000"
+#define LONG "--method gd --cos 0.1:0.9:24 --k 1.5:1.6:24 --steps 1000 --starts " SANITIZED_OR("24", "64")
 
 TestSuite(program, .init = scratch_make, .fini = scratch_remove);
 

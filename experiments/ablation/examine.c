@@ -22,17 +22,6 @@ typedef struct Examiner {
 
 /* ---- one batch ---- */
 
-static Status make_room(Examiner *e) {
-  const Ops *ops = e->plan->store->ops;
-  size_t needed = slime_measure(&e->shown, &e->batcher.batch, &e->tape, ops->real, false, NULL);
-  if (needed <= e->run.capacity) {
-    run_reset(&e->run);
-    return status_ok();
-  }
-  run_free(&e->run);
-  return run_alloc(&e->run, ops, needed + needed / 4);
-}
-
 static void count_answer(ExamCount *count, int32_t given, int32_t right, int32_t positive) {
   count->items++;
   count->correct += given == right;
@@ -56,6 +45,13 @@ static void count_batch(const Examiner *e, size_t first, const int32_t *best, si
   REQUIRE(sample == e->batcher.batch.count, "%zu answers to %zu questions", sample, e->batcher.batch.count);
 }
 
+Model exam_model(const ExamPlan *plan, bool *whole_prompt) {
+  Model shown = model_showing(plan->store->model, plan->views);
+  *whole_prompt = shown.config.switches.router_text == ROUTER_PROMPT;
+  shown.config.switches.router_text = ROUTER_QUESTION;
+  return shown;
+}
+
 void exam_hide_answers(Batcher *batcher) {
   for (size_t i = 0; i < batcher->batch.count; i++) {
     Conversation *c = &batcher->conversations[i];
@@ -76,7 +72,7 @@ static Status ask_batch(Examiner *e, size_t first, size_t count, Exam *exam, Fam
   TRY(batcher_fill(&e->batcher, &e->shown, samples, count, 0));
   if (e->whole_prompt)
     exam_hide_answers(&e->batcher);
-  TRY(make_room(e));
+  TRY(slime_room(&e->run, e->plan->store->ops, &e->shown, &e->batcher.batch, &e->tape, false));
   size_t predictions = slime_predict(&e->run, &e->shown, &e->batcher.batch, &e->tape, best, MOST);
   count_batch(e, first, best, predictions, exam->count[family]);
   exam->local += e->tape.tiles * config_tile_tokens(&e->shown.config);
@@ -113,9 +109,8 @@ static Status examine_family(Examiner *e, Family family, Exam *exam) {
 }
 
 Status examine(const ExamPlan *plan, Exam *exam) {
-  Examiner e = {.plan = plan, .shown = model_showing(plan->store->model, plan->views)};
-  e.whole_prompt = e.shown.config.switches.router_text == ROUTER_PROMPT;
-  e.shown.config.switches.router_text = ROUTER_QUESTION;
+  Examiner e = {.plan = plan};
+  e.shown = exam_model(plan, &e.whole_prompt);
   *exam = (Exam){0};
   TRY(slime_tape_alloc(&e.tape, &plan->store->model->config));
   Status status = status_ok();

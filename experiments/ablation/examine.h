@@ -34,9 +34,11 @@ Status examine(const ExamPlan *plan, Exam *exam);
 double exam_accuracy(const Exam *exam, Family family);
 double exam_f1(const Exam *exam, Family family);
 
-/* exam_hide_answers: the released router compares tokens with the text of the whole prompt, and the answer is not part
- * of an exam's: the batch's questions become all that stands before the answers, for a model whose switch router_text
- * is then ROUTER_QUESTION. */
+/* exam_model: the model as the exam shows it those views. The released router compares tokens with the text of the
+ * whole prompt, and the answer is not part of an exam's: so the model's switch router_text is ROUTER_QUESTION, and
+ * where whole_prompt says that it was the prompt, exam_hide_answers makes all that stands before the answers the
+ * question. */
+Model exam_model(const ExamPlan *plan, bool *whole_prompt);
 void exam_hide_answers(Batcher *batcher);
 
 #endif

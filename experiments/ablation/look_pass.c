@@ -38,12 +38,5 @@ void look_end(LookPass *pass) {
 }
 
 Status look_room(LookPass *pass, const Model *shown) {
-  const Ops *ops = pass->plan->store->ops;
-  size_t needed = slime_measure(shown, &pass->batcher.batch, &pass->tape, ops->real, false, NULL);
-  if (needed <= pass->run.capacity) {
-    run_reset(&pass->run);
-    return status_ok();
-  }
-  run_free(&pass->run);
-  return run_alloc(&pass->run, ops, needed + needed / 4);
+  return slime_room(&pass->run, pass->plan->store->ops, shown, &pass->batcher.batch, &pass->tape, false);
 }

@@ -74,17 +74,6 @@ static Status read_choice(const Asker *a, PageAnswer *answer) {
 
 /* ---- a question ---- */
 
-static Status make_room(Asker *a) {
-  const Ops *ops = a->plan->store->ops;
-  size_t needed = slime_measure(&a->shown, &a->batcher.batch, &a->tape, ops->real, false, NULL);
-  if (needed <= a->run.capacity) {
-    run_reset(&a->run);
-    return status_ok();
-  }
-  run_free(&a->run);
-  return run_alloc(&a->run, ops, needed + needed / 4);
-}
-
 /* An answer's first token is what counts, as in examine. */
 static Status ask(Asker *a, size_t scene, PageAnswer *answer) {
   int32_t best[PREDICTIONS];
@@ -93,7 +82,7 @@ static Status ask(Asker *a, size_t scene, PageAnswer *answer) {
   TRY(batcher_fill(&a->batcher, &a->shown, &scene, 1, 0));
   if (a->whole_prompt)
     exam_hide_answers(&a->batcher);
-  TRY(make_room(a));
+  TRY(slime_room(&a->run, a->plan->store->ops, &a->shown, &a->batcher.batch, &a->tape, false));
   size_t count = slime_predict(&a->run, &a->shown, &a->batcher.batch, &a->tape, best, PREDICTIONS);
   REQUIRE(count > 0, "a question without an answer");
   int32_t right = a->tape.sequence.label[0];
@@ -118,9 +107,8 @@ static Status ask_family(Asker *a, Family family, PageAnswer *answers) {
 }
 
 Status page_ask(const ExamPlan *plan, PageAnswer *answers) {
-  Asker a = {.plan = plan, .shown = model_showing(plan->store->model, plan->views)};
-  a.whole_prompt = a.shown.config.switches.router_text == ROUTER_PROMPT;
-  a.shown.config.switches.router_text = ROUTER_QUESTION;
+  Asker a = {.plan = plan};
+  a.shown = exam_model(plan, &a.whole_prompt);
   TRY(slime_tape_alloc(&a.tape, &plan->store->model->config));
   Status status = status_ok();
   for (int family = 0; family < FAMILIES && status.code == STATUS_OK; family++)

@@ -33,14 +33,14 @@ static void add_questions(const Scene *scene, const SceneTalk *talk, Draws *draw
   for (int f = 0; f < FAMILIES; f++)
     if (talk->families >> f & 1)
       order[count++] = (Family)f;
-  for (size_t round = 0; round < talk->rounds; round++) {
+  for (size_t round = 0, hard = 0; round < talk->rounds; round++) {
     Query query;
     char first[QUESTION_ROOM + 16];
-    size_t hard = talk->easily ? round / 2 : round, place = hard % count, chosen = place + draw(draws, count - place);
-    Family family = order[chosen];
-    if (talk->easily && round % 2 == 0) {
+    if (talk->easily && draw_chance(draws, 0.5)) {
       scene_ask_easily(scene, draws, &query);
     } else {
+      size_t place = hard++ % count, chosen = place + draw(draws, count - place);
+      Family family = order[chosen];
       order[chosen] = order[place];
       order[place] = family;
       scene_ask(scene, family, draws, &query);

@@ -10,7 +10,7 @@ typedef struct SceneTalk {
   bool caption;      /* a caption; else questions and answers in turns */
   unsigned families; /* bits 1 << Family: which are asked */
   size_t rounds;     /* questions a scene; each round of all families in random order, then again */
-  bool easily;       /* every other question is an easy one instead */
+  bool easily;       /* a coin for each round: an easy question instead */
 } SceneTalk;
 
 typedef struct SceneFeedPlan {

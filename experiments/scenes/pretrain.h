@@ -17,7 +17,7 @@ typedef struct PretrainPlan {
   size_t steps, batch; /* scenes a step */
   const char *folder;  /* keeps the state while it learns, so that it goes on when it was stopped; NULL: nowhere */
   size_t interval;     /* steps from one keeping to the next; 0: 250 */
-  size_t scenes;       /* that the skill is measured on; 0: 512 for the tower, 16 batches for the decoder */
+  size_t scenes;       /* that the skill is measured on; 0: 512 for the tower, 64 batches for the decoder */
   double rate;         /* highest learning rate; cosine to 0 after a warm-up of 3 % */
   /* Called every `every` steps, with the mean losses since: of tags, or of answers and of captions. NULL: nobody is. */
   void (*report)(void *context, size_t step, double loss, double caption);

@@ -250,24 +250,21 @@ static Status make_room(Course *c, const Lecture *lecture) {
   measuring.training = true;
   pass(c, &measuring, lecture);
   run_reset(&measuring);
-  if (measuring.most <= c->run.capacity)
-    return status_ok();
-  run_free(&c->run);
-  return run_alloc(&c->run, c->ops, measuring.most + measuring.most / 4);
+  return run_grow(&c->run, c->ops, measuring.most);
 }
 
-/* One step in four is of captions, three in eight are of the hardest questions. The first fifth of all show the global
- * view alone, letters and all: to find a word where it stands is what takes longest to learn, and that is the shortest
- * way to it. */
+/* One step in four is of captions, one in four of the hardest questions. The first three tenths show the global view
+ * alone, letters and all: to find a word where it stands is what takes longest to learn, and that is the shortest way
+ * to it. */
 static Lecture lecture_of(Course *c, size_t number, size_t steps) {
   static const Showing easiest = {true, 0};
   Draws draws = {.rng = rng_make(c->seed, RNG_SCENES, UINT32_MAX), .next = 2 * number};
   size_t kind = draw(&draws, 8);
-  bool early = number < steps / 5;
+  bool early = 10 * number < 3 * steps;
   Showing showing = showings[draw(&draws, SHOWINGS)];
   return (Lecture){.config = config_showing(&c->store->model->config, early ? easiest : showing),
                    .feed = kind < 2   ? &c->captions
-                           : kind < 5 ? &c->questions
+                           : kind < 6 ? &c->questions
                                       : &c->hard,
                    .split = SPLIT_TRAIN,
                    .first = number * c->batch,
@@ -324,7 +321,7 @@ static size_t right_answers(Course *c, const Lecture *lecture) {
 }
 
 static Status examine(Course *c, const Tokenizer *tokenizer, const PretrainPlan *plan, DecoderSkill *skill) {
-  size_t batches = plan->scenes > 0 ? (plan->scenes + c->batch - 1) / c->batch : 16;
+  size_t batches = plan->scenes > 0 ? (plan->scenes + c->batch - 1) / c->batch : 64;
   for (int f = 0; f < FAMILIES; f++) {
     Feed feed;
     SceneFeedPlan scenes = {.seed = c->seed,

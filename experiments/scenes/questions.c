@@ -7,7 +7,6 @@
 #include <string.h>
 
 static const char *const names[FAMILIES] = {"exist", "relate", "reason", "read", "probe"};
-static const char *const numbers[] = {"none", "one", "two", "three"};
 
 const char *family_name(Family family) {
   return names[family];
@@ -21,17 +20,15 @@ Family family_find(const char *name) {
 }
 
 /* Each word is one token. Of two words the one that holds letters of the other's start elsewhere comes first. */
-static const char *const inside[] = {"red",      "green",   "blue",  "yellow", "purple",  "orange", "circle", "square",
-                                     "triangle", "diamond", "cross", "small",  "big",     "a",      "c",      "e",
-                                     "h",        "k",       "l",     "s",      "t",       "u",      "z",      "A",
-                                     "B",        "C",       "D",     "none",   "one",     "two",    "three",  "top",
-                                     "middle",   "bottom",  "left",  "center", "right",   "is",     "there",  "what",
-                                     "colour",   "shape",   "the",   "thing",  "of",      "above",  "below",  "how",
-                                     "many",     "letter",  "on",    "does",   "picture", "show",   "first",  NULL};
+static const char *const inside[] = {
+    "red",   "green",  "blue",  "yellow", "purple", "orange", "circle",  "square", "triangle", "diamond",
+    "cross", "small",  "big",   "a",      "c",      "e",      "h",       "k",      "l",        "s",
+    "t",     "u",      "z",     "A",      "B",      "C",      "D",       "top",    "middle",   "bottom",
+    "left",  "center", "right", "is",     "there",  "what",   "colour",  "shape",  "the",      "thing",
+    "of",    "above",  "below", "letter", "on",     "does",   "picture", "show",   "first",    NULL};
 static const char *const first[] = {"triangle", "diamond", "bottom", "circle", "square", "purple", "orange",
-                                    "yellow",   "middle",  "three",  "green",  "cross",  "none",   "blue",
-                                    "what",     "does",    "two",    "one",    "red",    "yes",    "top",
-                                    "how",      "no",      "is",     NULL};
+                                    "yellow",   "middle",  "green",  "cross",  "blue",   "what",   "does",
+                                    "red",      "yes",     "top",    "no",     "is",     NULL};
 
 const TokenizerWords scene_words = {.inside = inside, .first = first, .short_headers = true};
 
@@ -120,10 +117,10 @@ static const Thing *neighbour(const Scene *scene, const Thing *of, Direction dir
   return nearest;
 }
 
-/* Neighbours that are alike in what is asked are commoner than chance, since what is counted comes up to three times;
- * the words would then tell the answer. With this share of them kept, the named colour is right in one of six cases, as
- * any other is, and the named shape in one of five (measured over 1,500,000 scenes: within 0.001). */
-static const double ALIKE_COLOUR = 0.720, ALIKE_SHAPE = 0.823;
+/* Neighbours that are alike in what is asked are rarer than chance, since no two things are alike in both: the words
+ * would then tell what the answer is not. With this share of the others kept, the named colour is right in one of six
+ * cases, as any other is, and the named shape in one of five (measured over 1,500,000 scenes: within 0.001). */
+static const double UNLIKE_COLOUR = 0.722, UNLIKE_SHAPE = 0.767;
 
 typedef struct Beside {
   const Thing *of, *asked; /* asked lies in that direction of the other */
@@ -138,7 +135,7 @@ static bool any_neighbours(const Scene *scene, Draws *draws, bool colour, Beside
     for (int d = 0; d < DIRECTIONS; d++) {
       const Thing *of = &scene->things[i], *asked = neighbour(scene, of, (Direction)d);
       bool alike = asked && (colour ? asked->colour == of->colour : asked->shape == of->shape);
-      if (asked && (!alike || draw_chance(draws, colour ? ALIKE_COLOUR : ALIKE_SHAPE)))
+      if (asked && (alike || draw_chance(draws, colour ? UNLIKE_COLOUR : UNLIKE_SHAPE)))
         pairs[count++] = (Beside){of, asked, (Direction)d};
     }
   if (count > 0)
@@ -163,18 +160,49 @@ static void ask_relate(const Scene *scene, Draws *draws, Query *query) {
 
 /* ---- reason ---- */
 
-static void ask_reason(const Scene *scene, Draws *draws, Query *query) {
-  size_t order[4] = {0, 1, 2, 3}, right = 0;
-  for (size_t i = 0; i < 4; i++) {
-    size_t j = i + draw(draws, 4 - i), kept = order[i];
-    order[i] = order[j];
-    order[j] = kept;
-    right = order[i] == scene->counted_times ? i : right;
-  }
-  const char *what = scene->counted_is_colour ? scene_colours[scene->counted] : scene_shapes[scene->counted];
-  ask(query, "how many %s ? A %s B %s C %s D %s", what, numbers[order[0]], numbers[order[1]], numbers[order[2]],
-      numbers[order[3]]);
-  answer(query, (const char *[]){"A", "B", "C", "D"}[right]);
+enum { CHOICES = 4 };
+
+static bool sole_shape(const Scene *scene, const Thing *thing) {
+  return scene_times(scene, -1, thing->shape) == 1;
+}
+
+static bool sole_colour(const Scene *scene, const Thing *thing) {
+  return scene_times(scene, thing->colour, -1) == 1;
+}
+
+/* `right` and others in random order; others that are in the picture before those that are not. Returns the place of
+ * the right one. */
+static size_t draw_choices(const Scene *scene, bool colour, int right, size_t choices, Draws *draws, int *chosen) {
+  size_t kinds = colour ? COLOURS : SHAPES, order[COLOURS], places[CHOICES], count = 0;
+  draw_order(draws, choices, choices, places);
+  draw_order(draws, kinds, kinds, order);
+  chosen[places[count++]] = right;
+  for (int there = 1; there >= 0; there--)
+    for (size_t i = 0; i < kinds && count < choices; i++) {
+      int kind = (int)order[i];
+      if (kind != right && there == (scene_times(scene, colour ? kind : -1, colour ? -1 : kind) > 0))
+        chosen[places[count++]] = kind;
+    }
+  return places[0];
+}
+
+/* The colour of the only circle, or the shape of the only red thing; where nothing is so singular, of the first. */
+static void ask_choice(const Scene *scene, size_t choices, Draws *draws, Query *query) {
+  static const char *const letters[CHOICES] = {"A", "B", "C", "D"};
+  const Thing *by_shape = any_that(scene, draws, sole_shape), *by_colour = any_that(scene, draws, sole_colour);
+  bool colour = by_shape && (!by_colour || draw_chance(draws, 0.5));
+  const Thing *thing = colour ? by_shape : by_colour;
+  const char *what = colour ? "colour" : "shape", *const *words = colour ? scene_colours : scene_shapes;
+  const char *name = !thing ? "first" : colour ? shape_of(thing) : colour_of(thing);
+  int chosen[CHOICES], length = 0;
+  const Thing *right = thing ? thing : &scene->things[0];
+  size_t place = draw_choices(scene, colour, colour ? right->colour : right->shape, choices, draws, chosen);
+  length = snprintf(query->question, sizeof query->question, "what %s is the %s%s ?", what, name,
+                    thing && colour ? "" : " thing");
+  for (size_t i = 0; i < choices; i++)
+    length += snprintf(query->question + length, sizeof query->question - (size_t)length, " %s %s", letters[i],
+                       words[chosen[i]]);
+  answer(query, letters[place]);
 }
 
 /* ---- read ---- */
@@ -191,10 +219,6 @@ static void ask_read(const Scene *scene, Draws *draws, Query *query) {
 }
 
 /* ---- probe ---- */
-
-static bool sole_shape(const Scene *scene, const Thing *thing) {
-  return scene_times(scene, -1, thing->shape) == 1;
-}
 
 /* Is the circle red? If not, a colour of another thing is named. False if no shape comes once only. */
 static bool ask_attribute(const Scene *scene, Draws *draws, Query *query) {
@@ -244,7 +268,7 @@ void scene_ask(const Scene *scene, Family family, Draws *draws, Query *query) {
     ask_relate(scene, draws, query);
     break;
   case FAMILY_REASON:
-    ask_reason(scene, draws, query);
+    ask_choice(scene, CHOICES, draws, query);
     break;
   case FAMILY_READ:
     ask_read(scene, draws, query);
@@ -255,10 +279,6 @@ void scene_ask(const Scene *scene, Family family, Draws *draws, Query *query) {
 }
 
 /* ---- easy questions ---- */
-
-static bool sole_colour(const Scene *scene, const Thing *thing) {
-  return scene_times(scene, thing->colour, -1) == 1;
-}
 
 static bool all_shapes_there(const Scene *scene) {
   for (int shape = 0; shape < SHAPES; shape++)
@@ -281,9 +301,7 @@ void scene_ask_easily(const Scene *scene, Draws *draws, Query *query) {
   const Thing *by_shape = any_that(scene, draws, sole_shape), *by_colour = any_that(scene, draws, sole_colour);
   size_t kind = draw(draws, 5);
   if (kind == 4) {
-    ask(query, "how many %s ?",
-        scene->counted_is_colour ? scene_colours[scene->counted] : scene_shapes[scene->counted]);
-    answer(query, numbers[scene->counted_times]);
+    ask_choice(scene, 2, draws, query);
   } else if (kind == 0 && by_shape) {
     ask(query, "what colour is the %s ?", shape_of(by_shape));
     answer(query, colour_of(by_shape));

@@ -24,8 +24,7 @@ Draws scene_draws(uint64_t seed, Split split, size_t index, ScenePurpose purpose
       .rng = rng_make(seed ^ (uint64_t)split << 62, RNG_SCENES, (uint32_t)(index * SCENE_PURPOSES + (size_t)purpose))};
 }
 
-/* The first `chosen` of 0 ... count - 1 in random order. */
-static void shuffle(Draws *draws, size_t count, size_t chosen, size_t *order) {
+void draw_order(Draws *draws, size_t count, size_t chosen, size_t *order) {
   for (size_t i = 0; i < count; i++)
     order[i] = i;
   for (size_t i = 0; i < chosen; i++) {
@@ -57,7 +56,7 @@ static void choose_places(Scene *scene, Draws *draws) {
   size_t places = scene->columns * scene->rows, order[MOST_PLACES], next = 0;
   bool taken[MOST_PLACES] = {false};
   scene->count = 3 + draw(draws, places > 6 ? 3 : 2);
-  shuffle(draws, places, scene->count, order);
+  draw_order(draws, places, scene->count, order);
   for (size_t i = 0; i < scene->count; i++)
     taken[order[i]] = true;
   for (size_t place = 0; place < places; place++)
@@ -79,33 +78,16 @@ static void place_thing(const Scene *scene, Draws *draws, Thing *thing) {
 
 /* ---- attributes ---- */
 
-/* Any but `not`. */
-static int other_than(Draws *draws, size_t count, int not ) {
-  int chosen = (int)draw(draws, count - 1);
-  return chosen + (chosen >= not );
-}
-
-/* Colours and shapes such that the counted one comes exactly as often as it should, and no two things are alike. */
+/* No two things are alike in both. */
 static void choose_attributes(Scene *scene, Draws *draws) {
-  size_t order[THINGS_MOST];
-  scene->counted_is_colour = draw_chance(draws, 0.5);
-  scene->counted = (int)draw(draws, scene->counted_is_colour ? COLOURS : SHAPES);
-  scene->counted_times = draw(draws, 4);
-  shuffle(draws, scene->count, scene->count, order);
+  bool taken[COLOURS][SHAPES] = {{false}};
   for (size_t i = 0; i < scene->count; i++) {
-    Thing *thing = &scene->things[order[i]];
-    bool has = i < scene->counted_times, again = true;
-    while (again) {
-      thing->colour = !scene->counted_is_colour ? (int)draw(draws, COLOURS)
-                      : has                     ? scene->counted
-                                                : other_than(draws, COLOURS, scene->counted);
-      thing->shape = scene->counted_is_colour ? (int)draw(draws, SHAPES)
-                     : has                    ? scene->counted
-                                              : other_than(draws, SHAPES, scene->counted);
-      again = false;
-      for (size_t j = 0; j < i; j++)
-        again |= scene->things[order[j]].colour == thing->colour && scene->things[order[j]].shape == thing->shape;
-    }
+    Thing *thing = &scene->things[i];
+    do {
+      thing->colour = (int)draw(draws, COLOURS);
+      thing->shape = (int)draw(draws, SHAPES);
+    } while (taken[thing->colour][thing->shape]);
+    taken[thing->colour][thing->shape] = true;
   }
 }
 

@@ -2,7 +2,7 @@
  * mostly a small sign, whose letter can be read only where the picture is not shrunk.
  *
  * A scene is a function of (seed, split, index), as everything random here. Shapes, colours, letters and places are
- * drawn alike, so that no answer is likelier than another before one looks. */
+ * drawn alike, so that no answer is likelier than another before one looks; no two things have both in common. */
 #ifndef SEESAW_SCENE_H
 #define SEESAW_SCENE_H
 
@@ -32,12 +32,8 @@ typedef struct Scene {
   size_t count;
   Thing things[THINGS_MOST]; /* row by row */
   int grey, plate, ink;      /* of the background, of signs and their letters */
-  /* One attribute is there a given number of times, 0 to 3, all numbers alike: what counting questions ask. */
-  bool counted_is_colour;
-  int counted;
-  size_t counted_times;
-  Rng noise;     /* of the pixels */
-  double spread; /* its standard deviation, grey levels */
+  Rng noise;                 /* of the pixels */
+  double spread;             /* its standard deviation, grey levels */
 } Scene;
 
 /* Rows of different splits have nothing in common. Hyper-parameters are chosen on validation, results are test's. */
@@ -52,6 +48,9 @@ typedef struct Draws {
 /* draw: uniform among 0 ... count - 1. draw_chance: true with this probability. */
 size_t draw(Draws *draws, size_t count);
 bool draw_chance(Draws *draws, double probability);
+
+/* draw_order: `chosen` of 0 ... count - 1 in random order; order has room for all `count`. */
+void draw_order(Draws *draws, size_t count, size_t chosen, size_t *order);
 
 /* What is drawn for a scene: its things, or what is asked and said about it. */
 typedef enum { SCENE_THINGS, SCENE_TEXT, SCENE_NOISE, SCENE_PREFIX, SCENE_PURPOSES } ScenePurpose;

@@ -48,6 +48,20 @@ void run_free(Run *run) {
   run->base = NULL;
 }
 
+Status run_grow(Run *run, const Ops *ops, size_t bytes) {
+  void *memory;
+  if (run->base && bytes <= run->capacity) {
+    run_reset(run);
+    return status_ok();
+  }
+  run_free(run);
+  run->ops = ops;
+  run->capacity = bytes + bytes / 4;
+  TRY(ops_alloc(ops, run->capacity, &memory));
+  run->base = memory;
+  return status_ok();
+}
+
 Run run_dry(const Ops *dry) {
   return (Run){.ops = dry, .base = NOWHERE, .capacity = ARENA_MOST};
 }

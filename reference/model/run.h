@@ -21,9 +21,11 @@ typedef struct Run {
 } Run;
 
 /* run_alloc: room for `capacity` bytes of activations. Errors: STATUS_MEMORY. run_free: safe on a zeroed Run.
- * run_reset: a new pass; nothing carved before may be used any more. run_dry: a run over a dry backend (ops.h), for
- * measuring; `most` is the answer. */
+ * run_reset: a new pass; nothing carved before may be used any more. run_grow: a new pass with room for that many
+ * bytes; where there is not enough, a new block with a quarter more, so that passes of slowly growing size seldom need
+ * one; how the run was set up stays. run_dry: a run over a dry backend (ops.h), for measuring; `most` is the answer. */
 Status run_alloc(Run *run, const Ops *ops, size_t capacity);
+Status run_grow(Run *run, const Ops *ops, size_t bytes);
 void run_free(Run *run);
 void run_reset(Run *run);
 Run run_dry(const Ops *dry);

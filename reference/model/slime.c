@@ -225,6 +225,10 @@ size_t slime_measure(const Model *model, const Batch *batch, SlimeTape *tape, Dt
   return run.most;
 }
 
+Status slime_room(Run *run, const Ops *ops, const Model *model, const Batch *batch, SlimeTape *tape, bool backward) {
+  return run_grow(run, ops, slime_measure(model, batch, tape, ops->real, backward, NULL));
+}
+
 Tensor slime_logits(Run *run, const Model *model, Tensor x) {
   const DecoderConfig *c = &model->config.decoder;
   Tensor rstd, logits = run_reals(run, 1, c->vocabulary);

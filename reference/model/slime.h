@@ -87,6 +87,9 @@ void slime_backward(Run *run, Model *model, SlimeTape *tape, size_t divisor);
 size_t slime_measure(const Model *model, const Batch *batch, SlimeTape *tape, Dtype real, bool backward,
                      double *operations);
 
+/* slime_room: a new pass (run_grow) with room for that much. */
+Status slime_room(Run *run, const Ops *ops, const Model *model, const Batch *batch, SlimeTape *tape, bool backward);
+
 /* slime_logits: those of the last row, (1, V), from a decoder output. */
 Tensor slime_logits(Run *run, const Model *model, Tensor x);
 

@@ -121,13 +121,6 @@ static Status hold(Batcher *batcher, const ModelConfig *config, size_t views) {
 
 /* ---- samples ---- */
 
-static size_t learnt(const Sample *text) {
-  size_t count = 0;
-  for (size_t i = 1; i < text->labels.count; i++)
-    count += text->labels.ids[i] != IGNORE_LABEL;
-  return count;
-}
-
 static Status slice(Batcher *batcher, const ModelConfig *config, size_t place, size_t index) {
   Slicing slicing = picture_slicing(config);
   Image image = {0};
@@ -144,7 +137,7 @@ static Status take_sample(Batcher *batcher, const ModelConfig *config, size_t pl
   TileGrid grid = {0};
   TRY(feed->example(feed->state, index, example));
   const Sample *text = &example->text;
-  if (learnt(text) == 0)
+  if (example_learnt(example) == 0)
     return status_error(STATUS_INPUT, "conversation %zu has nothing to learn: all labels of its %zu tokens are ignored",
                         index, text->ids.count);
   bool shown = example->pictured && (config->global != BRIDGE_NONE || config->local != BRIDGE_NONE);

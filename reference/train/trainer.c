@@ -132,20 +132,6 @@ static Views views_of(const Trainer *t, PhaseTurn turn, uint64_t pass) {
   return turn.mixed ? (Views)(1 + (int)(3.0 * rng_uniform(rng, pass))) : turn.views;
 }
 
-/* Room for the activations of the batch. */
-static Status make_room(Trainer *t, const Model *shown) {
-  size_t bytes = slime_measure(shown, &t->batcher.batch, &t->tape, t->ops.real, true, NULL);
-  if (t->run.base && bytes <= t->run.capacity) {
-    run_reset(&t->run);
-    return status_ok();
-  }
-  run_free(&t->run);
-  TRY(run_alloc(&t->run, &t->ops, bytes + bytes / 8));
-  t->run.training = true;
-  t->run.seed = t->plan->seed;
-  return status_ok();
-}
-
 /* Was the sample's end cut off? Of a sample with as many rows as there may be, some of its text's are missing. */
 static bool is_cut(const Trainer *t, const ModelConfig *config, size_t i) {
   const Sequence *s = &t->tape.sequence;
@@ -176,7 +162,9 @@ static Status pass(Trainer *t, uint64_t which, size_t count, Sums *sums) {
   for (size_t i = 0; i < count; i++)
     t->chosen[i] = order_at(&t->order, t->counts.samples + i);
   TRY(batcher_fill(&t->batcher, &shown, t->chosen, count, phase->longest));
-  TRY(make_room(t, &shown));
+  TRY(slime_room(&t->run, &t->ops, &shown, &t->batcher.batch, &t->tape, true));
+  t->run.training = true;
+  t->run.seed = t->plan->seed;
   t->run.step = (uint32_t)(t->counts.steps * phase->accumulate + which);
   double loss = slime_forward(&t->run, &shown, &t->batcher.batch, &t->tape, &trained);
   if (!isfinite(loss))
