@@ -78,8 +78,8 @@ typedef struct Bench {
   Timed forward, step;
 } Bench;
 
-/* bench_llama_layer: the shape of a layer of Llama-3-8B. bench_prepare: of one with name, config, batch_plan and groups.
- * Errors: STATUS_MEMORY. bench_finish: safe on a zeroed one. */
+/* bench_llama_layer: the shape of a layer of Llama-3-8B. bench_prepare: of one with name, config, batch_plan and
+ * groups. Errors: STATUS_MEMORY. bench_finish: safe on a zeroed one. */
 ModelConfig bench_llama_layer(void);
 Status bench_prepare(Bench *bench, int threads);
 void bench_finish(Bench *bench);

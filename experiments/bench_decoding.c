@@ -88,8 +88,8 @@ static Status sample(Decoding *d, const BenchPlan *plan) {
 }
 
 Status bench_decoding(const BenchPlan *plan, cJSON *json) {
-  Decoding d = {.bench = {.config = bench_llama_layer(),
-                          .batch_plan = {.count = 1, .text = 300, .answer = 1, .without = 1}}};
+  Decoding d = {
+      .bench = {.config = bench_llama_layer(), .batch_plan = {.count = 1, .text = 300, .answer = 1, .without = 1}}};
   Status status = prepare(&d, plan->limits->threads);
   if (status.code == STATUS_OK)
     status = sample(&d, plan);

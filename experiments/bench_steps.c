@@ -1,5 +1,5 @@
-/* bench_steps.c: whole steps of the small experiment's stages: the trainer itself, on a batch of scenes that it is shown
- * again and again. */
+/* bench_steps.c: whole steps of the small experiment's stages: the trainer itself, on a batch of scenes that it is
+ * shown again and again. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,8 +53,8 @@ static Status make_folder(School *school) {
   }
   if (mkdtemp(school->folder))
     return status_ok();
-  Status status = status_from_errno(STATUS_OUTPUT, "cannot make the temporary folder %s (TMPDIR says where)",
-                                    school->folder);
+  Status status =
+      status_from_errno(STATUS_OUTPUT, "cannot make the temporary folder %s (TMPDIR says where)", school->folder);
   free(school->folder);
   school->folder = NULL;
   return status;
@@ -136,12 +136,18 @@ static void add_sizes(cJSON *json, const ModelConfig *c) {
   const struct {
     const char *name;
     size_t value;
-  } sizes[] = {{"features", c->vision.width},          {"patches", config_patches(c)},
-               {"global_queries", c->global_queries},  {"local_queries", c->local_queries},
-               {"former_head", c->former_head},        {"vocabulary", c->decoder.vocabulary},
-               {"width", c->decoder.width},            {"mlp", c->decoder.mlp},
-               {"layers", c->decoder.layers},          {"heads", c->decoder.heads},
-               {"kv", c->decoder.kv_heads},            {"head", c->decoder.head},
+  } sizes[] = {{"features", c->vision.width},
+               {"patches", config_patches(c)},
+               {"global_queries", c->global_queries},
+               {"local_queries", c->local_queries},
+               {"former_head", c->former_head},
+               {"vocabulary", c->decoder.vocabulary},
+               {"width", c->decoder.width},
+               {"mlp", c->decoder.mlp},
+               {"layers", c->decoder.layers},
+               {"heads", c->decoder.heads},
+               {"kv", c->decoder.kv_heads},
+               {"head", c->decoder.head},
                {"separator", (size_t)c->separator_token}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     cJSON_AddNumberToObject(json, sizes[i].name, (double)sizes[i].value);
