@@ -23,8 +23,8 @@ static int all_threads(void) {
 }
 
 static Status run_all(const BenchPlan *plan, cJSON *json) {
+  TRY(bench_steps(plan, json)); /* first: it may lack a folder */
   TRY(bench_passes(plan, json));
-  TRY(bench_steps(plan, json));
   return plan->quick ? status_ok() : bench_decoding(plan, json);
 }
 
@@ -57,7 +57,7 @@ Status command_model_bench(int argc, char **argv, Ranks ranks) {
       .description =
           "Forward passes and training steps of a decoder of width 96 over 32 conversations of about 110 tokens, as "
           "the small experiment trains it, of decoders of width 128, 256 and 512 over 8 of about 250 tokens, of four "
-          "of CLIP-L's layers on one view and of a layer of Llama-3-8B (their steps with frozen weights). Then whole "
+          "of CLIP-L's layers on one view and of a layer of Llama-3-8B (their steps with frozen weights). First whole "
           "steps of the small experiment's stages, I, II, E2E and III, by the trainer itself: 32 scenes whose features "
           "are kept, forward, backward, clip and AdamW. All in GFLOP/s of their matrix products and attention, beside "
           "the rate of a square SGEMM timed just before each, and beside the same in PyTorch if python3 has it. Last, "
