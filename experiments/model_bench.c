@@ -55,13 +55,16 @@ Status command_model_bench(int argc, char **argv, Ranks ranks) {
       .name = "model bench",
       .summary = "speed of the model, beside SGEMM and PyTorch",
       .description =
-          "Forward passes and training steps of a decoder of width 96 over 32 conversations of about 110 tokens, as "
-          "the small experiment trains it, of decoders of width 128, 256 and 512 over 8 of about 250 tokens, of four "
-          "of CLIP-L's layers on one view and of a layer of Llama-3-8B (their steps with frozen weights). First whole "
-          "steps of the small experiment's stages, I, II, E2E and III, by the trainer itself: 32 scenes whose features "
-          "are kept, forward, backward, clip and AdamW. All in GFLOP/s of their matrix products and attention, beside "
-          "the rate of a square SGEMM timed just before each, and beside the same in PyTorch if python3 has it. Last, "
-          "a token through a layer of Llama-3-8B, beside reading its weights.",
+          "Whole steps of the small experiment's stages, I, II, E2E and III, by the trainer itself: 32 scenes whose "
+          "features are kept, forward, backward, clip and AdamW. Then forward passes and training steps of a decoder "
+          "of "
+          "width 96 over 32 conversations of about 110 tokens, of decoders of width 128, 256 and 512 over 8 of about "
+          "250 "
+          "tokens, of four of CLIP-L's layers on one view and of a layer of Llama-3-8B (their steps with frozen "
+          "weights). All in GFLOP/s of their matrix products and attention, beside the rate of a square SGEMM timed "
+          "just "
+          "before each, and beside the same in PyTorch if python3 has it. Last, a token through a layer of Llama-3-8B, "
+          "beside reading its weights.",
       .examples = "seesaw model bench\nseesaw model bench --threads 1 --json bench.json\n",
       .options = options,
   };
