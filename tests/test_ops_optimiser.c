@@ -77,7 +77,7 @@ static void steps(Trial *t, const void *sizes) {
   for (rule.step = 1; rule.step <= 4; rule.step++) {
     rule.factor = 0.5 + 0.1 * (double)rule.step;
     tensor_fill(gradient, 0.1, 1.0, rule.step);
-    adamw(&t->ops, p, m, v, gradient, &rule);
+    adamw(&t->ops, p, m, v, gradient, TENSOR_NONE, &rule);
     FOR_EACH(p, i, j) {
       size_t k = i * tensor_width(p) + j;
       double g = rule.factor * tensor_at(gradient, i, j);
@@ -107,7 +107,7 @@ static void update_alone(Trial *t, const void *sizes) {
   double *expected = trial_numbers(t, 100);
   for (size_t i = 0; i < 100; i++)
     expected[i] = -rule.rate * tensor_at(gradient, i, 0) / (fabs(tensor_at(gradient, i, 0)) + rule.epsilon);
-  adamw(&t->ops, p, m, v, gradient, &rule);
+  adamw(&t->ops, p, m, v, gradient, TENSOR_NONE, &rule);
   expect_close(p, expected, 1, "the first update");
 }
 
@@ -118,7 +118,7 @@ static void spreads(Trial *t, const void *sizes) {
   Tensor gradient = trial_vector(t, 20, 0.0, 1.0);
   tensor_put(gradient, 7, 0, NAN);
   tensor_put(gradient, 19, 0, INFINITY);
-  adamw(&t->ops, p, m, v, gradient, &rule);
+  adamw(&t->ops, p, m, v, gradient, TENSOR_NONE, &rule);
   for (size_t i = 0; i < 20; i++)
     cr_expect_eq(isfinite(tensor_at(p, i, 0)) != 0, i != 7 && i != 19, "%zu: %g", i, tensor_at(p, i, 0));
 }
@@ -154,7 +154,7 @@ static void torch(Trial *t, const void *sizes) {
               norms[rule.step - 1]);
     rule.factor = fmin(1.0, 1.0 / (sqrt(total) + 1e-6));
     for (int k = 0; k < 2; k++)
-      adamw(&t->ops, p[k], m[k], v[k], gradient[k], &rule);
+      adamw(&t->ops, p[k], m[k], v[k], gradient[k], TENSOR_NONE, &rule);
   }
   expect_close(p[0], trial_fixture_numbers(t, "adamw_p6", NULL), 6, "torch's p");
   expect_close(p[1], trial_fixture_numbers(t, "adamw_q6", NULL), 6, "torch's q");
@@ -171,12 +171,12 @@ static float some[64];
 
 static void wrong_shape(void) {
   adamw(&mistaken.ops, tensor_2(some, DTYPE_F32, 2, 3), tensor_2(some, DTYPE_F32, 2, 3),
-        tensor_2(some, DTYPE_F32, 3, 2), tensor_2(some, DTYPE_F32, 2, 3), &(AdamW){.step = 1});
+        tensor_2(some, DTYPE_F32, 3, 2), tensor_2(some, DTYPE_F32, 2, 3), TENSOR_NONE, &(AdamW){.step = 1});
 }
 
 static void step_zero(void) {
   Tensor x = tensor_1(some, DTYPE_F32, 2);
-  adamw(&mistaken.ops, x, x, x, x, &(AdamW){.step = 0});
+  adamw(&mistaken.ops, x, x, x, x, TENSOR_NONE, &(AdamW){.step = 0});
 }
 
 static void wrong_total(void) {
