@@ -57,11 +57,11 @@ void backend_close(Ops *ops);
 
 /* ---- shapes ---- */
 
-constexpr size_t ceil_div(size_t x, size_t y) {
+__host__ __device__ constexpr size_t ceil_div(size_t x, size_t y) {
   return (x + y - 1) / y;
 }
 
-constexpr size_t at_most(size_t x, size_t most) {
+__host__ __device__ constexpr size_t at_most(size_t x, size_t most) {
   return x < most ? x : most;
 }
 

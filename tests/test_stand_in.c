@@ -75,7 +75,7 @@ Test(stand_in, a_shuffle_without_all_that_it_names_is_a_fault) {
   EXPECT_FAULT(plant_shuffle_of_a_waiting_lane, "names lane 9, which waits at test_stand_in.cu:");
   EXPECT_FAULT(plant_shuffle_without_itself, "the mask 000000ff of test_stand_in.cu:", "does not name its own lane");
   EXPECT_FAULT(plant_shuffle_from_beyond_its_mask, "reads lane 12, which its mask 000000ff does not name");
-  EXPECT_FAULT(plant_two_masks, "has the mask ffffffff, but ffff0000 in lane 16");
+  EXPECT_FAULT(plant_two_masks, "has the mask ffffffff, but fffffff0 in lane 16");
   EXPECT_FAULT(plant_vote_in_half_a_warp, "names lane 16, which the block does not have");
 }
 

@@ -1,6 +1,6 @@
 /* device.cu: the device under the CUDA backend: memory, one stream, and the errors that stick. */
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../state.h"
 
@@ -84,7 +84,7 @@ static Status describe(CudaDevice *device) {
     error = cudaMemGetInfo(&device->free, &device->memory);
   if (error != cudaSuccess)
     return status_error(STATUS_UNAVAILABLE, "the CUDA device does not answer: %s", cudaGetErrorString(error));
-  strncpy(device->name, properties.name, sizeof device->name - 1);
+  snprintf(device->name, sizeof device->name, "%s", properties.name);
   device->major = properties.major;
   device->minor = properties.minor;
   device->processors = properties.multiProcessorCount;

@@ -26,6 +26,6 @@ void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t sha
 }
 
 #define LAUNCH(kernel, blocks, threads, shared, stream, ...)                                                           \
-  launch(kernel, blocks, threads, shared, stream, __VA_ARGS__)
+  launch(kernel, blocks, threads, shared, stream __VA_OPT__(, ) __VA_ARGS__)
 
 #endif

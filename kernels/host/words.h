@@ -40,7 +40,7 @@ void launch(const char *name, void (*kernel)(Parameters...), dim3 blocks, dim3 t
 }
 
 #define LAUNCH(kernel, blocks, threads, shared, stream, ...)                                                           \
-  launch(#kernel, kernel, blocks, threads, shared, stream, __VA_ARGS__)
+  launch(#kernel, kernel, blocks, threads, shared, stream __VA_OPT__(, ) __VA_ARGS__)
 
 /* ---- waiting for each other; the place of a call is that of the kernel's line ---- */
 
