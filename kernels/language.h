@@ -8,6 +8,8 @@
  *   FULL                            the mask of a whole warp
  *   bf16, to_float, from_float<T>   storage types and the arithmetic's float
  *
+ *   INLINED                         behind a lambda's parameters: never a call, so what it captures stays in registers
+ *
  * A kernel names whole warps in every mask, launches whole warps, and assumes no synchrony but that of __syncthreads,
  * __syncwarp, shuffles and votes. */
 #ifndef SEESAW_KERNELS_LANGUAGE_H
@@ -17,6 +19,7 @@
 #include <stdint.h>
 
 #define FULL 0xffffffffu
+#define INLINED __attribute__((always_inline))
 enum { WARP = 32 };
 
 #ifdef __CUDACC__

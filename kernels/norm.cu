@@ -8,7 +8,7 @@
 
 namespace SEESAW_BACKEND {
 
-enum { BLOCK = 256, MOST_BLOCK = 1024, NARROW = 1024 };
+enum { BLOCK = 256, MOST_BLOCK = 512 /* it leaves 128 registers a thread */, NARROW = 1024 };
 
 /* Chunks of WIDE numbers that a thread keeps: 32 numbers. */
 template <class A> constexpr int KEPT = 32 / WIDE<A>;
@@ -16,6 +16,7 @@ template <class A> constexpr int KEPT = 32 / WIDE<A>;
 /* ---- teams ---- */
 
 struct WarpTeam {
+  enum { THREADS = BLOCK };
   static __device__ __forceinline__ size_t row() {
     return blockIdx.x * size_t(BLOCK / WARP) + threadIdx.x / WARP;
   }
@@ -31,6 +32,7 @@ struct WarpTeam {
 };
 
 struct BlockTeam {
+  enum { THREADS = MOST_BLOCK };
   static __device__ __forceinline__ size_t row() {
     return blockIdx.x;
   }
@@ -83,7 +85,7 @@ __device__ __forceinline__ Moments moments_of(const Chunk<WIDE<A>> kept[KEPT<A>]
   Moments m = {0.0f, 0.0f, 0.0f};
   for (int part = 0; part < 2 && centred; part++) {
     float sum = 0.0f;
-    each_chunk<Team, A>(kept, row, wide, columns, [&](const Chunk<WIDE<A>> &x, size_t column) {
+    each_chunk<Team, A>(kept, row, wide, columns, [&](const Chunk<WIDE<A>> &x, size_t column) INLINED {
 #pragma unroll
       for (int i = 0; i < WIDE<A>; i++)
         sum += column + i < columns ? x.at[i] - m.high : 0.0f;
@@ -91,7 +93,7 @@ __device__ __forceinline__ Moments moments_of(const Chunk<WIDE<A>> kept[KEPT<A>]
     (part == 0 ? m.high : m.low) = Team::sum(sum) / columns;
   }
   float square = 0.0f;
-  each_chunk<Team, A>(kept, row, wide, columns, [&](const Chunk<WIDE<A>> &x, size_t column) {
+  each_chunk<Team, A>(kept, row, wide, columns, [&](const Chunk<WIDE<A>> &x, size_t column) INLINED {
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
       float off = column + i < columns ? x.at[i] - m.high - m.low : 0.0f;
@@ -104,7 +106,7 @@ __device__ __forceinline__ Moments moments_of(const Chunk<WIDE<A>> kept[KEPT<A>]
 
 /* layernorm with b and mean, rmsnorm without (data NULL). */
 template <class Team, class A, class P>
-__global__ void __launch_bounds__(MOST_BLOCK)
+__global__ void __launch_bounds__(Team::THREADS)
     norm_fwd_kernel(Rows<A> y, float *mean, float *rstd, Rows<const A> x, Rows<const P> g, Rows<const P> b, Shape shape,
                     float epsilon) {
   size_t n = Team::row();
@@ -113,7 +115,7 @@ __global__ void __launch_bounds__(MOST_BLOCK)
   Chunk<WIDE<A>> kept[KEPT<A>];
   keep_chunks<Team, A>(kept, x.row(n), x.wide, shape.columns);
   Moments m = moments_of<Team, A>(kept, x.row(n), x.wide, shape.columns, mean != nullptr, epsilon);
-  each_chunk<Team, A>(kept, x.row(n), x.wide, shape.columns, [&](const Chunk<WIDE<A>> &chunk, size_t column) {
+  each_chunk<Team, A>(kept, x.row(n), x.wide, shape.columns, [&](const Chunk<WIDE<A>> &chunk, size_t column) INLINED {
     Chunk<WIDE<A>> gain = chunk_load<WIDE<A>>(g.data, g.wide, column, shape.columns), out, shift = {};
     if (b.data)
       shift = chunk_load<WIDE<A>>(b.data, b.wide, column, shape.columns);
@@ -132,7 +134,7 @@ __global__ void __launch_bounds__(MOST_BLOCK)
 /* ---- backward: dx += rstd (h - mean of h - x^ (mean of h x^)), h = dy g, x^ = (x - mean) rstd ---- */
 
 template <class Team, class A, class P>
-__global__ void __launch_bounds__(MOST_BLOCK)
+__global__ void __launch_bounds__(Team::THREADS)
     norm_dx_kernel(Rows<A> dx, Rows<const A> dy, Rows<const A> x, Rows<const P> g, const float *mean, const float *rstd,
                    Shape shape) {
   size_t n = Team::row(), columns = shape.columns;
@@ -142,28 +144,29 @@ __global__ void __launch_bounds__(MOST_BLOCK)
   Chunk<WIDE<A>> kept_x[KEPT<A>], kept_dy[KEPT<A>];
   keep_chunks<Team, A>(kept_x, x.row(n), x.wide, columns);
   keep_chunks<Team, A>(kept_dy, dy.row(n), dy.wide, columns);
-  auto both = [&](auto body) { /* body(x^, h, column): of a thread's chunks */
-                               auto chunk = [&](Chunk<WIDE<A>> x_chunk, Chunk<WIDE<A>> h, size_t column) {
-                                 Chunk<WIDE<A>> gain = chunk_load<WIDE<A>>(g.data, g.wide, column, columns);
+  auto both = [&](auto body)
+                  INLINED { /* body(x^, h, column): of a thread's chunks */
+                            auto chunk = [&](Chunk<WIDE<A>> x_chunk, Chunk<WIDE<A>> h, size_t column) {
+                              Chunk<WIDE<A>> gain = chunk_load<WIDE<A>>(g.data, g.wide, column, columns);
 #pragma unroll
-                                 for (int i = 0; i < WIDE<A>; i++) {
-                                   x_chunk.at[i] = (x_chunk.at[i] - centre) * scale;
-                                   h.at[i] *= gain.at[i]; /* beyond the row: 0 */
-                                 }
-                                 body(x_chunk, h, column);
-                               };
+                              for (int i = 0; i < WIDE<A>; i++) {
+                                x_chunk.at[i] = (x_chunk.at[i] - centre) * scale;
+                                h.at[i] *= gain.at[i]; /* beyond the row: 0 */
+                              }
+                              body(x_chunk, h, column);
+                            };
 #pragma unroll
-                               for (int k = 0; k < KEPT<A>; k++) {
-                                 size_t column = (Team::thread() + size_t(k) * Team::size()) * WIDE<A>;
-                                 if (column < columns)
-                                   chunk(kept_x[k], kept_dy[k], column);
-                               }
-                               for (size_t k = Team::thread() + size_t(KEPT<A>) * Team::size(); k * WIDE<A> < columns;
-                                    k += Team::size())
-                                 chunk(chunk_load<WIDE<A>>(x.row(n), x.wide, k * WIDE<A>, columns),
-                                       chunk_load<WIDE<A>>(dy.row(n), dy.wide, k * WIDE<A>, columns), k * WIDE<A>);
-  };
-  both([&](const Chunk<WIDE<A>> &unit, const Chunk<WIDE<A>> &h, size_t) {
+                            for (int k = 0; k < KEPT<A>; k++) {
+                              size_t column = (Team::thread() + size_t(k) * Team::size()) * WIDE<A>;
+                              if (column < columns)
+                                chunk(kept_x[k], kept_dy[k], column);
+                            }
+                            for (size_t k = Team::thread() + size_t(KEPT<A>) * Team::size(); k * WIDE<A> < columns;
+                                 k += Team::size())
+                              chunk(chunk_load<WIDE<A>>(x.row(n), x.wide, k * WIDE<A>, columns),
+                                    chunk_load<WIDE<A>>(dy.row(n), dy.wide, k * WIDE<A>, columns), k * WIDE<A>);
+                  };
+  both([&](const Chunk<WIDE<A>> &unit, const Chunk<WIDE<A>> &h, size_t) INLINED {
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
       h_sum += h.at[i];
@@ -171,7 +174,7 @@ __global__ void __launch_bounds__(MOST_BLOCK)
     }
   });
   float h_mean = mean ? Team::sum(h_sum) / columns : 0.0f, hx_mean = Team::sum(hx_sum) / columns;
-  both([&](const Chunk<WIDE<A>> &unit, const Chunk<WIDE<A>> &h, size_t column) {
+  both([&](const Chunk<WIDE<A>> &unit, const Chunk<WIDE<A>> &h, size_t column) INLINED {
     Chunk<WIDE<A>> out = chunk_load<WIDE<A>>(dx.row(n), dx.wide, column, columns);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++)
