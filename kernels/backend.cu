@@ -1,5 +1,5 @@
 /* backend.cu: the table of a backend, and its scratch memory. */
-#include "state.h"
+#include "kernel.h"
 
 namespace SEESAW_BACKEND {
 
@@ -21,8 +21,8 @@ static OpsTable table_of(const char *name, bool host) {
 Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool host) {
   static OpsTable table;
   void *scratch;
-  if (real != DTYPE_F32)
-    return status_error(STATUS_USAGE, "the %s backend computes in F32, not in %s", name, dtype_name(real));
+  if (real != DTYPE_F32 && real != DTYPE_BF16)
+    return status_error(STATUS_USAGE, "the %s backend computes in F32 or BF16, not in %s", name, dtype_name(real));
   table = table_of(name, host);
   ops->table = &table;
   ops->real = real;

@@ -4,7 +4,7 @@
 
 #define _Noreturn [[noreturn]]
 extern "C" {
-#include "cuda.h"
+#include "backends.h"
 }
 #undef _Noreturn
 

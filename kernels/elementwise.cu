@@ -1,5 +1,5 @@
 /* elementwise.cu: what treats every number alike: sums, factors, copies, zeros. */
-#include "state.h"
+#include "kernel.h"
 
 namespace SEESAW_BACKEND {
 

@@ -3,8 +3,8 @@
  * A team works on a row: a warp on a narrow one, a block on a wide one. Thread t of a team of n has the chunks t, t +
  * n, t + 2n, ... of the row; the first KEPT of them stay in registers between the passes, so rows of up to 1024 numbers
  * (by a warp) or 32 for each thread of a block are read once. */
+#include "kernel.h"
 #include "reduce.h"
-#include "state.h"
 
 namespace SEESAW_BACKEND {
 

@@ -29,7 +29,7 @@
 #include <string.h>
 
 #include "c.h"
-#include "cuda.h"
+#include "backends.h"
 #include "npy.h"
 #include "ops.h"
 #include "rng.h"

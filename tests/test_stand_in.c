@@ -313,7 +313,7 @@ Test(stand_in, only_float_is_computed_in) {
   Ops ops;
   Status status = stand_in_open(&ops, DTYPE_F64, STAND_IN_FORWARD, 1);
   cr_expect_eq(status.code, STATUS_USAGE);
-  expect_contains(status.message, "computes in F32, not in F64");
+  expect_contains(status.message, "computes in F32 or BF16, not in F64");
   cr_expect(!ops.table && !ops.state);
   stand_in_close(&ops);
 }

@@ -2,7 +2,7 @@
 #ifndef SEESAW_TEST_STAND_IN_H
 #define SEESAW_TEST_STAND_IN_H
 
-#include "cuda.h"
+#include "backends.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,5 +1,5 @@
 /* absent.c: the CUDA backend where there was no toolkit: it says so. */
-#include "cuda.h"
+#include "backends.h"
 
 bool cuda_built(void) {
   return false;

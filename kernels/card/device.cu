@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../state.h"
+#include "../kernel.h"
 
 namespace cuda {
 

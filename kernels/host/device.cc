@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../state.h"
+#include "../kernel.h"
 
 namespace stand_in {
 

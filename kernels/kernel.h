@@ -1,11 +1,11 @@
-/* state.h: what kernel files share: the state behind Ops, rows of tensors as kernels see them, and loads and stores of
+/* kernel.h: what kernel files share: the state behind Ops, rows of tensors as kernels see them, and loads and stores of
  * 16 bytes where rows allow it.
  *
  * A kernel file has its kernels first, templates over the storage types, and then the functions of the table: they get
  * tensors that ops.c has checked, choose grid and block, and hand pointers on. All stand in namespace SEESAW_BACKEND,
  * so that one program holds both backends. */
-#ifndef SEESAW_KERNELS_STATE_H
-#define SEESAW_KERNELS_STATE_H
+#ifndef SEESAW_KERNELS_KERNEL_H
+#define SEESAW_KERNELS_KERNEL_H
 
 #include <type_traits>
 

@@ -1,10 +1,10 @@
-/* cuda.h: the CUDA backend, and its stand-in: the same sources (kernels/NAME.cu) run on the processor, each CUDA thread
- * as a fiber, so that kernels are tested where there is no GPU.
+/* backends.h: the CUDA backend, and its stand-in: the same sources (kernels/NAME.cu) run on the processor, each CUDA
+ * thread as a fiber, so that kernels are tested where there is no GPU.
  *
  * Both fill the table of ops.h. A slot for which there is no kernel yet is NULL. Memory of the stand-in is the host's.
  */
-#ifndef SEESAW_KERNELS_CUDA_H
-#define SEESAW_KERNELS_CUDA_H
+#ifndef SEESAW_KERNELS_BACKENDS_H
+#define SEESAW_KERNELS_BACKENDS_H
 
 #include "ops.h"
 
@@ -26,8 +26,8 @@ typedef struct CudaDevice {
  * device, or a device that the kernels were not compiled for. */
 Status cuda_device(CudaDevice *device);
 
-/* cuda_open: a backend on the first device; real: F32. Errors: those of cuda_device; another real: STATUS_USAGE;
- * scratch memory: STATUS_MEMORY. *ops is then zeroed. cuda_close: safe on a zeroed Ops. */
+/* cuda_open: a backend on the first device; real: F32 or BF16. Errors: those of cuda_device; another real:
+ * STATUS_USAGE; scratch memory: STATUS_MEMORY. *ops is then zeroed. cuda_close: safe on a zeroed Ops. */
 Status cuda_open(Ops *ops, Dtype real);
 void cuda_close(Ops *ops);
 
