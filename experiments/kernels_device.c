@@ -1,0 +1,82 @@
+/* kernels_device.c: opening a backend by name. */
+#include "kernels_device.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "c.h"
+#include "json.h"
+#include "progress.h"
+
+static void start_host(void *context) {
+  Device *device = context;
+  (void)ops_status(&device->ops); /* waits; a fault sticks */
+  device->started = clock_seconds();
+}
+
+static double stop_host(void *context) {
+  const Device *device = context;
+  (void)ops_status(&device->ops);
+  return clock_seconds() - device->started;
+}
+
+/* The processor's name, as results name it. */
+static void name_processor(Device *device) {
+  cJSON *origin = json_origin("", 0);
+  const cJSON *processor = cJSON_GetObjectItem(origin, "processor"), *threads = cJSON_GetObjectItem(origin, "threads");
+  if (cJSON_IsString(processor) && cJSON_IsNumber(threads))
+    snprintf(device->name, sizeof device->name, "%s, %d threads", processor->valuestring, threads->valueint);
+  cJSON_Delete(origin);
+}
+
+static Status open_c(Device *device, Dtype real) {
+  long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  if (real == DTYPE_BF16)
+    return status_error(STATUS_USAGE,
+                        "the C backend computes in f32, not in bf16: give --dtype f32 or another --device");
+  name_processor(device);
+  device->kind = "c";
+  device->cache = bytes > 0 ? (size_t)bytes : (size_t)32 << 20;
+  device->clock = (Clock){start_host, stop_host, device};
+  return c_open(&device->ops, real, 0);
+}
+
+/* The GPU, and its kernels on the host: opened here once they are part of the build. */
+static Status open_cuda(Device *device, Dtype real) {
+  (void)device, (void)real;
+  return status_error(STATUS_UNAVAILABLE, "this program was built without CUDA: there is no device cuda");
+}
+
+static Status open_stand_in(Device *device, Dtype real) {
+  (void)device, (void)real;
+  return status_error(STATUS_UNAVAILABLE, "this program was built without the kernels on the host: there is no device "
+                                          "host");
+}
+
+static Status open_any(Device *device, Dtype real) {
+  Status status = open_cuda(device, real);
+  if (status.code == STATUS_UNAVAILABLE) {
+    fprintf(stderr, "no GPU (%s); trying the kernels on the host\n", status.message);
+    status = open_stand_in(device, real);
+  }
+  if (status.code == STATUS_UNAVAILABLE) {
+    fprintf(stderr, "%s; taking the C backend\n", status.message);
+    status = open_c(device, real);
+  }
+  return status;
+}
+
+Status device_open(Device *device, const char *which, Dtype real) {
+  *device = (Device){0};
+  return strcmp(which, "c") == 0      ? open_c(device, real)
+         : strcmp(which, "cuda") == 0 ? open_cuda(device, real)
+         : strcmp(which, "host") == 0 ? open_stand_in(device, real)
+                                      : open_any(device, real);
+}
+
+void device_close(Device *device) {
+  if (device->kind && strcmp(device->kind, "c") == 0)
+    c_close(&device->ops);
+  *device = (Device){0};
+}
