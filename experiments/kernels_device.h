@@ -31,4 +31,10 @@ typedef struct Device {
 Status device_open(Device *device, const char *which, Dtype real);
 void device_close(Device *device);
 
+/* host_fits: has the host room for so many bytes? */
+bool host_fits(double bytes);
+
+/* operation_check: is that the name of an operation with a case? Empty: yes. Errors: STATUS_USAGE with the nearest. */
+Status operation_check(const char *name);
+
 #endif

@@ -27,6 +27,7 @@ typedef struct Session {
   Progress progress;
   cJSON *operations;
   size_t verified, failed, missing; /* operations and directions */
+  size_t large;                     /* shapes left out: they do not fit into memory */
   size_t steps;                     /* of the progress bar */
 } Session;
 
@@ -90,6 +91,13 @@ static void add_row(Session *s, const char *operation, const char *direction, co
 
 /* ---- operations ---- */
 
+/* In double on both sides, what is and what should be. */
+static bool fits(Session *s, const Case *c, const Shape *shape) {
+  bool room = host_fits(48.0 * case_numbers(c, shape, s->device.ops.real));
+  s->large += !room;
+  return room;
+}
+
 static bool wanted_shape(const Session *s, const Shape *shape) {
   const char *shapes = s->plan->shapes;
   bool real = strcmp(shapes, "all") == 0 || strcmp(shapes, "real") == 0 ||
@@ -120,7 +128,9 @@ static Status verify_operation(Session *s, const Case *c) {
   }
   for (size_t i = 0; i < c->shape_count; i++) {
     const Shape *shape = &c->shapes[i];
-    for (Layout layout = shape->real ? LAYOUT_PLAIN : LAYOUT_VIEW; wanted_shape(s, shape); layout++) {
+    if (!wanted_shape(s, shape) || !fits(s, c, shape))
+      continue;
+    for (Layout layout = shape->real ? LAYOUT_PLAIN : LAYOUT_VIEW;; layout++) {
       TRY(verify_shape(s, c, shape, layout, &tally));
       if (shape->real || layout == LAYOUT_ALIGNED)
         break;
@@ -164,15 +174,24 @@ static void report_model(Session *s, const char *preset, const ModelVerdict *ver
   print_line(s, name, &training);
 }
 
-static Status verify_models(Session *s) {
+static Status verify_models_beside(Session *s, const Ops *reference) {
   static const char *const presets[] = {"released", "paper"};
   for (int i = 0; i < 2 && wanted(s->plan, "model"); i++) {
     ModelVerdict verdict;
-    TRY(verify_model(i == 1, &s->device.ops, &s->reference, (uint64_t)s->plan->seed, TRAINING_STEPS, &verdict));
+    TRY(verify_model(i == 1, &s->device.ops, reference, (uint64_t)s->plan->seed, TRAINING_STEPS, &verdict));
     report_model(s, presets[i], &verdict);
     progress_update(&s->progress, (double)++s->steps);
   }
   return status_ok();
+}
+
+/* The model is too small for threads. */
+static Status verify_models(Session *s) {
+  Ops reference;
+  TRY(c_open(&reference, DTYPE_F64, 1));
+  Status status = verify_models_beside(s, &reference);
+  c_close(&reference);
+  return status;
 }
 
 /* ---- the work ---- */
@@ -184,22 +203,6 @@ static Status write_json(const Session *s, cJSON *json, const Command *command) 
   cJSON_AddItemToObject(json, "origin", json_origin(line ? line : "", (uint64_t)s->plan->seed));
   free(line);
   return *s->plan->json ? json_write(s->plan->json, json) : status_ok();
-}
-
-static Status check_name(const VerifyPlan *plan) {
-  char names[1024] = "model", nearest[64];
-  bool known = !*plan->operation || strcmp(plan->operation, "model") == 0;
-  for (size_t i = 0; i < case_count(); i++) {
-    size_t used = strlen(names);
-    known = known || strcmp(plan->operation, case_at(i)->operation) == 0;
-    snprintf(names + used, sizeof names - used, ",%s", case_at(i)->operation);
-  }
-  if (known)
-    return status_ok();
-  if (options_nearest(plan->operation, names, nearest, sizeof nearest))
-    return status_error(STATUS_USAGE, "--op %s: there is no such operation; did you mean %s?", plan->operation,
-                        nearest);
-  return status_error(STATUS_USAGE, "--op %s: there is no such operation; reference/ops.h lists them", plan->operation);
 }
 
 static Status run(Session *s, const Command *command) {
@@ -215,6 +218,8 @@ static Status run(Session *s, const Command *command) {
   if (status.code == STATUS_OK)
     status = verify_models(s);
   progress_end(&s->progress);
+  if (s->large > 0)
+    printf("%zu shapes were left out: the host has too little memory for them\n", s->large);
   if (status.code == STATUS_OK)
     status = write_json(s, json, command);
   cJSON_Delete(json);
@@ -225,7 +230,7 @@ static Status run(Session *s, const Command *command) {
 
 static Status open_and_run(const VerifyPlan *plan, const Command *command) {
   Session session = {.plan = plan};
-  TRY(check_name(plan));
+  TRY(operation_check(plan->operation));
   TRY(device_open(&session.device, plan->device, strcmp(plan->dtype, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32));
   Status status = c_open(&session.reference, DTYPE_F64, 0);
   if (status.code == STATUS_OK)

@@ -34,6 +34,14 @@ void case_begin(const Case *c, Workload *workload, const Shape *shape, Layout la
   c->make(workload, shape->n);
 }
 
+double case_numbers(const Case *c, const Shape *shape, Dtype real) {
+  Workload workload;
+  workload_begin(&workload, shape, LAYOUT_PLAIN, real, NULL, 1);
+  workload.dry = true;
+  c->make(&workload, shape->n);
+  return workload_numbers(&workload);
+}
+
 bool case_supported(const Case *c, const Ops *ops) {
   void (*entry)(void);
   memcpy(&entry, (const char *)ops->table + c->slot, sizeof entry);

@@ -37,6 +37,9 @@ const Case *case_at(size_t i);
 void case_begin(const Case *c, Workload *workload, const Shape *shape, Layout layout, Dtype real, const Ops *maker,
                 uint64_t seed);
 
+/* case_numbers: how many numbers all its tensors hold, without making any. */
+double case_numbers(const Case *c, const Shape *shape, Dtype real);
+
 /* case_supported: has the backend this operation? */
 bool case_supported(const Case *c, const Ops *ops);
 

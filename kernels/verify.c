@@ -18,7 +18,7 @@ void compare(Comparison *c, const double *is, const double *should) {
   double square = 0.0;
   for (size_t i = 0; i < c->count; i++)
     square += should[i] * should[i];
-  double rms = c->count > 0 ? sqrt(square / (double)c->count) : 0.0;
+  double rms = fmax(c->count > 0 ? sqrt(square / (double)c->count) : 0.0, c->floor);
   c->out = c->first = c->bad = c->at = 0;
   c->worst = 0.0;
   for (size_t i = 0; i < c->count; i++) {

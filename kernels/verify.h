@@ -23,14 +23,16 @@ Status verify_case(const Case *c, const Shape *shape, Layout layout, const Ops *
 
 /* Numbers beside those that they should be. */
 typedef struct Comparison {
-  size_t count, columns;  /* columns: of a row, for messages */
-  double units;           /* of the tolerance */
+  size_t count, columns; /* columns: of a row, for messages */
+  double units;          /* of the tolerance */
+  double floor;          /* least root mean square in the tolerance: what was summed may have cancelled; 0: none */
+  /* Out: */
   size_t out, first, bad; /* elements outside; the first of them; NaN among them */
   double worst;           /* error over tolerance */
   size_t at;              /* where */
 } Comparison;
 
-/* compare: fills all but count, columns and units. comparison_print: one sentence on `name` if elements are out. */
+/* compare: from what is there, what comes out. comparison_print: one sentence on `name` if elements are out. */
 void compare(Comparison *comparison, const double *is, const double *should);
 void comparison_print(const Comparison *comparison, const char *name, const double *is, const double *should,
                       char *text, size_t size);

@@ -261,25 +261,40 @@ static Status watched_pass(Pass *pass, uint64_t seed) {
   return status;
 }
 
-/* Every parameter's gradient (or value), one beside the other. */
-static Status compare_slots(Pass *pass, Verdict *verdict, bool gradient, size_t operations) {
-  const Optimiser *tested = &pass->tested.optimiser, *reference = &pass->reference.optimiser;
-  for (size_t i = 0; i < tested->count && verdict->good; i++) {
-    const Slot *is = &tested->slots[i], *should = &reference->slots[i];
-    char name[260];
-    double *x = tensor_numbers(pass->tested.run.ops, gradient ? is->d : is->w);
-    double *y = tensor_numbers(pass->reference.run.ops, gradient ? should->d : should->w);
-    Comparison c = {
-        .count = tensor_count(is->w), .columns = tensor_width(is->w), .units = units_after(pass, operations)};
-    snprintf(name, sizeof name, "%s%s", gradient ? "gradient of " : "", is->entry.name);
-    if (x && y)
-      judge(verdict, &c, name, x, y);
-    pass->verdict->compared += gradient;
-    free(x);
-    free(y);
-    if (!x || !y)
-      return status_error(STATUS_MEMORY, "not enough memory for the gradients");
+static double rms_of(const double *numbers, size_t count) {
+  double square = 0.0;
+  for (size_t i = 0; i < count; i++)
+    square += numbers[i] * numbers[i];
+  return count > 0 ? sqrt(square / (double)count) : 0.0;
+}
+
+/* One parameter's gradient (or value). *of_matrix: the size of the last matrix's gradient, which that of the bias after
+ * it is measured by: what a bias sums may cancel altogether, as a key's does, since no softmax sees a bias of all keys.
+ */
+static Status compare_slot(Pass *pass, Verdict *verdict, size_t i, bool gradient, double units, double *of_matrix) {
+  const Slot *is = &pass->tested.optimiser.slots[i], *should = &pass->reference.optimiser.slots[i];
+  char name[260];
+  double *x = tensor_numbers(pass->tested.run.ops, gradient ? is->d : is->w);
+  double *y = tensor_numbers(pass->reference.run.ops, gradient ? should->d : should->w);
+  Comparison c = {.count = tensor_count(is->w), .columns = tensor_width(is->w), .units = units};
+  Status status = x && y ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for the gradients");
+  snprintf(name, sizeof name, "%s%s", gradient ? "gradient of " : "", is->entry.name);
+  if (status.code == STATUS_OK) {
+    if (is->w.rank > 1)
+      *of_matrix = rms_of(y, c.count);
+    c.floor = gradient && is->w.rank == 1 ? *of_matrix : 0.0;
+    judge(verdict, &c, name, x, y);
   }
+  pass->verdict->compared += gradient;
+  free(x);
+  free(y);
+  return status;
+}
+
+static Status compare_slots(Pass *pass, Verdict *verdict, bool gradient, size_t operations) {
+  double units = units_after(pass, operations), of_matrix = 0.0;
+  for (size_t i = 0; i < pass->tested.optimiser.count && verdict->good; i++)
+    TRY(compare_slot(pass, verdict, i, gradient, units, &of_matrix));
   return status_ok();
 }
 

@@ -118,6 +118,8 @@ Piece *piece_cube(Workload *workload, const char *name, Kind kind, size_t a, siz
 
 double *piece_numbers(Workload *workload, Piece *piece) {
   size_t count = piece_count(piece);
+  if (workload->dry)
+    return NULL;
   if (!piece->numbers)
     piece->numbers = calloc(count > 0 ? count : 1, sizeof *piece->numbers);
   if (!piece->numbers && workload->status.code == STATUS_OK)
@@ -192,7 +194,10 @@ static Status derive(Workload *workload, Call *forward) {
 }
 
 void workload_derive(Workload *workload, Call *forward) {
-  if (workload->status.code == STATUS_OK)
+  for (size_t i = 0; i < workload->count && workload->dry; i++)
+    if (workload->piece[i].role == ROLE_SET)
+      workload->piece[i].role = ROLE_INPUT;
+  if (workload->status.code == STATUS_OK && !workload->dry)
     workload->status = derive(workload, forward);
 }
 
@@ -337,4 +342,11 @@ double workload_bytes(const Workload *workload) {
     bytes += passes * (double)piece_count(piece) * (double)dtype_bits(piece_dtype(piece, workload->real)) / 8.0;
   }
   return workload->touched + bytes;
+}
+
+double workload_numbers(const Workload *workload) {
+  double numbers = 0.0;
+  for (size_t i = 0; i < workload->count; i++)
+    numbers += (double)piece_count(&workload->piece[i]);
+  return numbers;
 }

@@ -58,6 +58,7 @@ typedef struct Workload {
   size_t count;
   Piece piece[PIECES_MOST];
   double touched; /* bytes that a call has to move, if not those of all its pieces; 0: those */
+  bool dry;       /* sizes only: no numbers are drawn */
   Status status;  /* the first failure: memory */
 } Workload;
 
@@ -127,6 +128,9 @@ Ragged placed_ragged(const Placed *placed, size_t i, const int32_t *offsets);
 
 /* workload_bytes: what a call has to move: inputs and set outputs once, changed ones twice. */
 double workload_bytes(const Workload *workload);
+
+/* workload_numbers: of all pieces. */
+double workload_numbers(const Workload *workload);
 
 /* number_round: to the nearest number of a type (F32, F64, BF16, F16). dtype_fine: ops.h's fine, of a real. */
 double number_round(Dtype dtype, double value);
