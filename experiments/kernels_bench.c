@@ -21,7 +21,7 @@ static const double sample_seconds = 5e-3; /* that a sample takes at least, by r
 typedef struct BenchPlan {
   const char *operation, *shape, *dtype, *device, *json, *csv;
   int64_t repeats;
-  bool peer;
+  bool peer, quick;
 } BenchPlan;
 
 /* A case at a shape, and what came of it. */
@@ -88,12 +88,13 @@ static Status time_limit(Session *s, const char *operation, const Shape *shape, 
   return status.code == STATUS_OK ? ops_status(&s->device.ops) : status;
 }
 
-/* A copy of four times the cache, and a square product; NaN where the backend has neither. */
+/* A copy of four times the cache, and a square product, both small where time is short; NaN where the backend has
+ * neither. */
 static Status measure_limits(Session *s) {
-  bool card = strcmp(s->device.kind, "cuda") == 0, host = s->device.slow;
-  size_t side = card ? 8192 : host ? 64 : 1024, each = dtype_bits(s->device.ops.real) / 8;
+  bool card = strcmp(s->device.kind, "cuda") == 0, small = s->device.slow || s->plan->quick;
+  size_t side = small ? 64 : card ? 8192 : 1024, each = dtype_bits(s->device.ops.real) / 8;
   const Shape square = {"square", .n = {side, side, side, WRITE_SET, 1}};
-  const Shape large = {"large", .n = {(host ? (size_t)1 << 16 : 4 * s->device.cache) / each / 1024 + 1, 1024}};
+  const Shape large = {"large", .n = {(small ? (size_t)1 << 16 : 4 * s->device.cache) / each / 1024 + 1, 1024}};
   Spread copy = {NAN}, product = {NAN};
   double bytes = NAN, unused;
   TRY(time_limit(s, "copy", &large, &copy, &bytes));
@@ -310,6 +311,7 @@ Status command_kernels_bench(int argc, char **argv, Ranks ranks) {
       {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "what activations are stored as", .choices = "f32,bf16"},
       {"device", OPTION_CHOICE, &plan.device, NULL, "auto: the GPU if there is one", .choices = DEVICE_CHOICES},
       {"repeats", OPTION_INTEGER, &plan.repeats, "N", "samples of each; the median counts", 1, SAMPLES_MOST},
+      {"quick", OPTION_FLAG, &plan.quick, NULL, "a small copy and product instead of the limits: to try it out"},
       {"peer", OPTION_FLAG, &plan.peer, NULL, "the same in PyTorch on the same device, if python3 has it"},
       {"json", OPTION_TEXT, &plan.json, "FILE", "write the numbers as JSON too"},
       {"csv", OPTION_TEXT, &plan.csv, "FILE", "write the numbers as CSV too"},

@@ -39,7 +39,7 @@ static Status open_c(Device *device, Dtype real) {
                         "the C backend computes in f32, not in bf16: give --dtype f32 or another --device");
   name_processor(device);
   device->kind = "c";
-  device->cache = bytes > 0 ? (size_t)bytes : (size_t)32 << 20;
+  device->cache = bytes > 0 && bytes < 64 << 20 ? (size_t)bytes : (size_t)64 << 20; /* the whole chip's says little */
   device->clock = (Clock){start_host, stop_host, device};
   return c_open(&device->ops, real, 0);
 }

@@ -2,6 +2,8 @@
 #include "json.h"
 #include "program.h"
 
+TestSuite(kernels, .init = scratch_make, .fini = scratch_remove);
+
 static const char *scratch(const char *name) {
   static char path[4096];
   snprintf(path, sizeof path, "%s/%s", scratch_folder, name);
@@ -39,7 +41,7 @@ Test(kernels, verify_trains_the_model) {
 }
 
 Test(kernels, bench_times_beside_the_limits) {
-  Run run = program_run("kernels bench --device c --op rope --shape odd --repeats 3 --json b.json --csv b.csv");
+  Run run = program_run("kernels bench --device c --quick --op rope --shape odd --repeats 3 --json b.json --csv b.csv");
   cr_expect_eq(run.exit, 0, "%s", run.err);
   expect_contains(run.out, "GB/s");
   expect_contains(run.out, "rope bwd");
@@ -50,7 +52,8 @@ Test(kernels, bench_times_beside_the_limits) {
   cr_expect_gt(cJSON_GetObjectItem(json, "copy_bytes_per_second")->valuedouble, 0.0);
   cr_expect_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "operations")), 10);
   cJSON_Delete(json);
-  program_refuses(2, "no operation has such a shape", "kernels bench --device c --op rope --shape none --repeats 1");
+  program_refuses(2, "no operation has such a shape",
+                  "kernels bench --device c --quick --op rope --shape none --repeats 1");
 }
 
 Test(kernels, refuse_what_is_not_there) {
