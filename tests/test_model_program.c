@@ -1,6 +1,7 @@
 /* test_model_program.c: the program's commands of the model, from a random checkpoint to an answer about a picture. */
 #include <cJSON.h>
 #include <criterion/criterion.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,16 +179,36 @@ Test(model, names_what_a_checkpoint_lacks) {
              "9 tensors are missing, 0 unexpected, 0 misshapen; missing model.layers.2.input_layernorm.weight");
 }
 
+static void expect_positive(const cJSON *row, const char *const *keys, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    cr_expect_gt(cJSON_GetNumberValue(cJSON_GetObjectItem(row, keys[i])), 0.0, "%s", keys[i]);
+}
+
+/* Without PyTorch, as where python3 cannot start: its numbers are not there, all others are. Temporary files are gone
+ * in the end. */
 Test(model, benches, .timeout = 120) {
-  expect_run(program_run("model bench --quick --repeats 1 --json bench.json"), 0, "of SGEMM");
+  static const char *const passes[] = {"sgemm_flops", "forward_seconds", "step_seconds", "forward_fraction_of_sgemm",
+                                       "step_fraction_of_sgemm"};
+  static const char *const steps[] = {"sgemm_flops", "step_seconds", "step_fraction_of_sgemm", "samples_per_second"};
+  setenv("TMPDIR", scratch_folder, 1);
+  setenv("PYTHONHOME", "/nowhere", 1);
+  expect_run(program_run("model bench --quick --repeats 1 --json bench.json"), 0, "Stage III");
   cJSON *json;
   cr_assert_eq(json_read(scratch_path("bench.json"), &json).code, STATUS_OK);
   const cJSON *pass = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "passes"), 0);
-  static const char *const keys[] = {"sgemm_flops", "forward_seconds", "step_seconds", "forward_fraction_of_sgemm",
-                                     "step_fraction_of_sgemm"};
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-    cr_expect_gt(cJSON_GetNumberValue(cJSON_GetObjectItem(pass, keys[i])), 0.0, "%s", keys[i]);
+  const cJSON *step = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "steps"), 0);
+  expect_positive(pass, passes, sizeof passes / sizeof *passes);
+  expect_positive(step, steps, sizeof steps / sizeof *steps);
+  cr_expect(cJSON_IsNull(cJSON_GetObjectItem(step, "torch_step_seconds")), "no PyTorch");
   cJSON_Delete(json);
+  glob_t left;
+  cr_expect_eq(glob(scratch_path("seesaw-bench-*"), 0, NULL, &left), GLOB_NOMATCH);
+}
+
+Test(model, bench_needs_a_folder_for_temporary_files, .timeout = 120) {
+  setenv("TMPDIR", "/nowhere", 1);
+  setenv("PYTHONHOME", "/nowhere", 1);
+  expect_run(program_run("model bench --quick --repeats 1"), 4, "TMPDIR says where");
 }
 
 Test(model, helps) {
