@@ -2,6 +2,10 @@
  */
 #include "ops.h"
 
+Dtype ops_fine(const Ops *ops) {
+  return ops->real == DTYPE_BF16 ? DTYPE_F32 : ops->real;
+}
+
 /* ---- checks: a mistake of the caller's stops, naming the operation, the tensor, what it is and what it should be ----
  */
 
@@ -22,10 +26,20 @@ static void expect_optional(const char *operation, const char *name, Tensor tens
     expect(operation, name, tensor, dtype, rank, rows, columns);
 }
 
+/* What a tensor's type should be: its own, where that is among the types that weights are stored in; else real. */
+static Dtype stored(const Ops *ops, Tensor tensor) {
+  bool known = tensor.dtype == DTYPE_F32 || tensor.dtype == DTYPE_BF16 || tensor.dtype == DTYPE_F16;
+  return known ? tensor.dtype : ops->real;
+}
+
+/* Likewise where real and fine will do. */
+static Dtype either(const Ops *ops, Tensor tensor) {
+  return tensor.dtype == ops_fine(ops) ? tensor.dtype : ops->real;
+}
+
 /* A weight matrix: contiguous, of any type that is converted as it is used. */
 static void expect_weight(const Ops *ops, const char *operation, Tensor w, size_t rows, size_t columns) {
-  bool converted = w.dtype == DTYPE_F32 || w.dtype == DTYPE_BF16 || w.dtype == DTYPE_F16;
-  expect(operation, "w", w, converted ? w.dtype : ops->real, 2, rows, columns);
+  expect(operation, "w", w, stored(ops, w), 2, rows, columns);
   REQUIRE(tensor_contiguous(w), "%s: w is not contiguous", operation);
 }
 
@@ -118,8 +132,8 @@ void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
 void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x) {
   expect("linear_bwd_weight", "dy", dy, ops->real, 2, dy.size[0], dy.size[1]);
   expect("linear_bwd_weight", "x", x, ops->real, 2, dy.size[0], x.size[1]);
-  expect_optional("linear_bwd_weight", "dw", dw, ops->real, 2, dy.size[1], x.size[1]);
-  expect_optional("linear_bwd_weight", "db", db, ops->real, 1, dy.size[1], 0);
+  expect_optional("linear_bwd_weight", "dw", dw, ops_fine(ops), 2, dy.size[1], x.size[1]);
+  expect_optional("linear_bwd_weight", "db", db, ops_fine(ops), 1, dy.size[1], 0);
   if (dw.data)
     count_product(ops, dy.size[1], x.size[1], dy.size[0]);
   if (ops->table && (dw.data || db.data))
@@ -131,8 +145,8 @@ void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x
 void layernorm_fwd(const Ops *ops, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor g, Tensor b, double epsilon) {
   expect("layernorm_fwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect_like("layernorm_fwd", "y", y, x);
-  expect("layernorm_fwd", "mean", mean, ops->real, 1, x.size[0], 0);
-  expect("layernorm_fwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
+  expect("layernorm_fwd", "mean", mean, ops_fine(ops), 1, x.size[0], 0);
+  expect("layernorm_fwd", "rstd", rstd, ops_fine(ops), 1, x.size[0], 0);
   expect("layernorm_fwd", "g", g, ops->real, 1, x.size[1], 0);
   expect("layernorm_fwd", "b", b, ops->real, 1, x.size[1], 0);
   if (ops->table)
@@ -144,11 +158,11 @@ void layernorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor db, Tensor dy, T
   expect("layernorm_bwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect_like("layernorm_bwd", "dy", dy, x);
   expect_optional("layernorm_bwd", "dx", dx, ops->real, 2, x.size[0], x.size[1]);
-  expect_optional("layernorm_bwd", "dg", dg, ops->real, 1, x.size[1], 0);
-  expect_optional("layernorm_bwd", "db", db, ops->real, 1, x.size[1], 0);
+  expect_optional("layernorm_bwd", "dg", dg, ops_fine(ops), 1, x.size[1], 0);
+  expect_optional("layernorm_bwd", "db", db, ops_fine(ops), 1, x.size[1], 0);
   expect("layernorm_bwd", "g", g, ops->real, 1, x.size[1], 0);
-  expect("layernorm_bwd", "mean", mean, ops->real, 1, x.size[0], 0);
-  expect("layernorm_bwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
+  expect("layernorm_bwd", "mean", mean, ops_fine(ops), 1, x.size[0], 0);
+  expect("layernorm_bwd", "rstd", rstd, ops_fine(ops), 1, x.size[0], 0);
   if (ops->table)
     ops->table->layernorm_bwd(ops, dx, dg, db, dy, x, g, mean, rstd);
 }
@@ -156,7 +170,7 @@ void layernorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor db, Tensor dy, T
 void rmsnorm_fwd(const Ops *ops, Tensor y, Tensor rstd, Tensor x, Tensor g, double epsilon) {
   expect("rmsnorm_fwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect_like("rmsnorm_fwd", "y", y, x);
-  expect("rmsnorm_fwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
+  expect("rmsnorm_fwd", "rstd", rstd, ops_fine(ops), 1, x.size[0], 0);
   expect("rmsnorm_fwd", "g", g, ops->real, 1, x.size[1], 0);
   if (ops->table)
     ops->table->rmsnorm_fwd(ops, y, rstd, x, g, epsilon);
@@ -166,9 +180,9 @@ void rmsnorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor dy, Tensor x, Tens
   expect("rmsnorm_bwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect_like("rmsnorm_bwd", "dy", dy, x);
   expect_optional("rmsnorm_bwd", "dx", dx, ops->real, 2, x.size[0], x.size[1]);
-  expect_optional("rmsnorm_bwd", "dg", dg, ops->real, 1, x.size[1], 0);
+  expect_optional("rmsnorm_bwd", "dg", dg, ops_fine(ops), 1, x.size[1], 0);
   expect("rmsnorm_bwd", "g", g, ops->real, 1, x.size[1], 0);
-  expect("rmsnorm_bwd", "rstd", rstd, ops->real, 1, x.size[0], 0);
+  expect("rmsnorm_bwd", "rstd", rstd, ops_fine(ops), 1, x.size[0], 0);
   if (ops->table)
     ops->table->rmsnorm_bwd(ops, dx, dg, dy, x, g, rstd);
 }
@@ -223,14 +237,14 @@ void ops_copy(const Ops *ops, Tensor y, Tensor x) {
 }
 
 void ops_add(const Ops *ops, Tensor y, Tensor x) {
-  expect("add", "x", x, ops->real, x.rank, x.size[0], x.size[1]);
+  expect("add", "x", x, either(ops, x), x.rank, x.size[0], x.size[1]);
   expect_like("add", "y", y, x);
   if (ops->table)
     ops->table->add(ops, y, x);
 }
 
 void ops_scale(const Ops *ops, Tensor y, double factor) {
-  expect("scale", "y", y, ops->real, y.rank, y.size[0], y.size[1]);
+  expect("scale", "y", y, either(ops, y), y.rank, y.size[0], y.size[1]);
   if (ops->table)
     ops->table->scale(ops, y, factor);
 }
@@ -242,7 +256,7 @@ void ops_zero(const Ops *ops, Tensor y) {
 }
 
 void normal_fill(const Ops *ops, Tensor y, Rng rng, uint64_t first, double factor) {
-  expect("normal_fill", "y", y, ops->real, y.rank, y.size[0], y.size[1]);
+  expect("normal_fill", "y", y, either(ops, y), y.rank, y.size[0], y.size[1]);
   REQUIRE(tensor_contiguous(y), "normal_fill: y is not contiguous");
   if (ops->table)
     ops->table->normal_fill(ops, y, rng, first, factor);
@@ -262,7 +276,7 @@ static void expect_attention(const Ops *ops, const char *operation, Tensor o, Te
   expect(operation, "o", o, ops->real, 2, queries->rows, a->heads * a->size);
   expect(operation, "k", k, ops->real, 2, keys->rows, a->kv_heads * a->size);
   expect(operation, "v", v, ops->real, 2, keys->rows, a->kv_heads * a->size);
-  expect_optional(operation, "lse", lse, ops->real, 2, queries->rows, a->heads);
+  expect_optional(operation, "lse", lse, ops_fine(ops), 2, queries->rows, a->heads);
   for (size_t i = 0; i < keys->count; i++) {
     int32_t seen = keys->host[i + 1] - keys->host[i], asking = queries->host[i + 1] - queries->host[i];
     REQUIRE(asking == 0 || seen >= (a->causal ? asking : 1), "%s: sample %zu has %d queries but %d keys", operation, i,
@@ -297,8 +311,7 @@ void gather_fwd(const Ops *ops, Tensor y, Tensor table, Tensor index, Write writ
   expect("gather_fwd", "y", y, ops->real, 2, y.size[0], y.size[1]);
   expect("gather_fwd", "index", index, DTYPE_I32, 1, y.size[0], 0);
   expect_rank_2("gather_fwd", "table", table);
-  bool converted = table.dtype == DTYPE_F32 || table.dtype == DTYPE_BF16 || table.dtype == DTYPE_F16;
-  expect("gather_fwd", "table", table, converted ? table.dtype : ops->real, 2, table.size[0], y.size[1]);
+  expect("gather_fwd", "table", table, stored(ops, table), 2, table.size[0], y.size[1]);
   if (ops->table)
     ops->table->gather_fwd(ops, y, table, index, write);
 }
@@ -306,7 +319,7 @@ void gather_fwd(const Ops *ops, Tensor y, Tensor table, Tensor index, Write writ
 void gather_bwd(const Ops *ops, Tensor dtable, Tensor dy, Tensor index) {
   expect("gather_bwd", "dy", dy, ops->real, 2, dy.size[0], dy.size[1]);
   expect("gather_bwd", "index", index, DTYPE_I32, 1, dy.size[0], 0);
-  expect_optional("gather_bwd", "dtable", dtable, ops->real, 2, dtable.size[0], dy.size[1]);
+  expect_optional("gather_bwd", "dtable", dtable, ops_fine(ops), 2, dtable.size[0], dy.size[1]);
   if (ops->table && dtable.data)
     ops->table->gather_bwd(ops, dtable, dy, index);
 }
@@ -335,19 +348,19 @@ void patches_fwd(const Ops *ops, Tensor y, Tensor picture, size_t patch) {
 
 void noisy_gate_fwd(const Ops *ops, Tensor z, Tensor clean, Tensor raw, Tensor noise, double floor) {
   expect("noisy_gate_fwd", "clean", clean, ops->real, 2, clean.size[0], clean.size[1]);
-  expect_like("noisy_gate_fwd", "z", z, clean);
+  expect("noisy_gate_fwd", "z", z, ops_fine(ops), 2, clean.size[0], clean.size[1]);
   expect_like("noisy_gate_fwd", "raw", raw, clean);
-  expect_optional("noisy_gate_fwd", "noise", noise, ops->real, 2, clean.size[0], clean.size[1]);
+  expect_optional("noisy_gate_fwd", "noise", noise, ops_fine(ops), 2, clean.size[0], clean.size[1]);
   if (ops->table)
     ops->table->noisy_gate_fwd(ops, z, clean, raw, noise, floor);
 }
 
 void noisy_gate_bwd(const Ops *ops, Tensor dclean, Tensor draw, Tensor dz, Tensor raw, Tensor noise) {
-  expect("noisy_gate_bwd", "dz", dz, ops->real, 2, dz.size[0], dz.size[1]);
-  expect_like("noisy_gate_bwd", "dclean", dclean, dz);
-  expect_like("noisy_gate_bwd", "draw", draw, dz);
-  expect_like("noisy_gate_bwd", "raw", raw, dz);
-  expect_optional("noisy_gate_bwd", "noise", noise, ops->real, 2, dz.size[0], dz.size[1]);
+  expect("noisy_gate_bwd", "dz", dz, ops_fine(ops), 2, dz.size[0], dz.size[1]);
+  expect("noisy_gate_bwd", "dclean", dclean, ops->real, 2, dz.size[0], dz.size[1]);
+  expect_like("noisy_gate_bwd", "draw", draw, dclean);
+  expect_like("noisy_gate_bwd", "raw", raw, dclean);
+  expect_optional("noisy_gate_bwd", "noise", noise, ops_fine(ops), 2, dz.size[0], dz.size[1]);
   if (ops->table)
     ops->table->noisy_gate_bwd(ops, dclean, draw, dz, raw, noise);
 }
@@ -362,7 +375,7 @@ static void expect_experts(const Ops *ops, const char *operation, const char *na
 
 void expert_mix_fwd(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, double epsilon) {
   expect("expert_mix_fwd", "y", y, ops->real, 2, y.size[0], y.size[1]);
-  expect("expert_mix_fwd", "z", z, ops->real, 2, y.size[0], z.size[1]);
+  expect("expert_mix_fwd", "z", z, ops_fine(ops), 2, y.size[0], z.size[1]);
   expect_like("expert_mix_fwd", "s", s, z);
   expect_experts(ops, "expert_mix_fwd", "h", h, z.size[1], y.size[0], y.size[1]);
   if (ops->table)
@@ -371,8 +384,8 @@ void expert_mix_fwd(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, doub
 
 void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon) {
   expect("expert_mix_bwd", "dy", dy, ops->real, 2, dy.size[0], dy.size[1]);
-  expect("expert_mix_bwd", "s", s, ops->real, 2, dy.size[0], s.size[1]);
-  expect_optional("expert_mix_bwd", "dz", dz, ops->real, 2, s.size[0], s.size[1]);
+  expect("expert_mix_bwd", "s", s, ops_fine(ops), 2, dy.size[0], s.size[1]);
+  expect_optional("expert_mix_bwd", "dz", dz, ops_fine(ops), 2, s.size[0], s.size[1]);
   expect_experts(ops, "expert_mix_bwd", "h", h, s.size[1], dy.size[0], dy.size[1]);
   if (dh.data)
     expect_experts(ops, "expert_mix_bwd", "dh", dh, s.size[1], dy.size[0], dy.size[1]);
@@ -388,15 +401,15 @@ void router_score(const Ops *ops, Tensor score, Tensor local, Tensor text, Tenso
   expect_ragged("router_score", "texts", texts);
   expect("router_score", "local", local, ops->real, 2, locals->rows, local.size[1]);
   expect("router_score", "text", text, ops->real, 2, texts->rows, local.size[1]);
-  expect("router_score", "score", score, ops->real, 1, locals->rows, 0);
-  expect_optional("router_score", "noise", noise, ops->real, 1, locals->rows, 0);
+  expect("router_score", "score", score, ops_fine(ops), 1, locals->rows, 0);
+  expect_optional("router_score", "noise", noise, ops_fine(ops), 1, locals->rows, 0);
   if (ops->table)
     ops->table->router_score(ops, score, local, text, noise, router, locals, texts);
 }
 
 void router_select(const Ops *ops, Tensor kept, Tensor offsets, Tensor score, double gamma, const Ragged *locals) {
   expect_ragged("router_select", "locals", locals);
-  expect("router_select", "score", score, ops->real, 1, locals->rows, 0);
+  expect("router_select", "score", score, ops_fine(ops), 1, locals->rows, 0);
   expect("router_select", "kept", kept, DTYPE_I32, 1, locals->rows, 0);
   expect("router_select", "offsets", offsets, DTYPE_I32, 1, locals->count + 1, 0);
   if (ops->table)
@@ -411,14 +424,14 @@ static void expect_classifier(const Ops *ops, const char *operation, Tensor x, T
   expect_weight(ops, operation, w, w.size[0], w.size[1]);
   expect(operation, "x", x, ops->real, 2, x.size[0], w.size[1]);
   expect(operation, "label", label, DTYPE_I32, 1, x.size[0], 0);
-  expect(operation, "lse", lse, ops->real, 1, x.size[0], 0);
+  expect(operation, "lse", lse, ops_fine(ops), 1, x.size[0], 0);
   expect(operation, "work", work, ops->real, 2, work.size[0], w.size[0]);
   REQUIRE(work.size[0] > 0, "%s: work has no rows", operation);
 }
 
 void cross_entropy_fwd(const Ops *ops, Tensor loss, Tensor lse, Tensor x, Tensor w, Tensor label, Tensor work) {
   expect_classifier(ops, "cross_entropy_fwd", x, w, label, lse, work);
-  expect("cross_entropy_fwd", "loss", loss, ops->real, 1, x.size[0], 0);
+  expect("cross_entropy_fwd", "loss", loss, ops_fine(ops), 1, x.size[0], 0);
   count_product(ops, x.size[0], w.size[0], w.size[1]);
   if (ops->table)
     ops->table->cross_entropy_fwd(ops, loss, lse, x, w, label, work);
@@ -428,7 +441,7 @@ void cross_entropy_bwd(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w,
                        double factor, Tensor work) {
   expect_classifier(ops, "cross_entropy_bwd", x, w, label, lse, work);
   expect_optional("cross_entropy_bwd", "dx", dx, ops->real, 2, x.size[0], x.size[1]);
-  expect_optional("cross_entropy_bwd", "dw", dw, ops->real, 2, w.size[0], w.size[1]);
+  expect_optional("cross_entropy_bwd", "dw", dw, ops_fine(ops), 2, w.size[0], w.size[1]);
   for (int products = 1 + (dx.data != NULL) + (dw.data != NULL); products > 0; products--)
     count_product(ops, x.size[0], w.size[0], w.size[1]);
   if (ops->table)
@@ -439,17 +452,18 @@ void cross_entropy_bwd(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w,
 
 void sum_squares(const Ops *ops, Tensor total, Tensor x) {
   expect("sum_squares", "total", total, DTYPE_F64, 1, 1, 0);
-  expect("sum_squares", "x", x, ops->real, x.rank, x.size[0], x.size[1]);
+  expect("sum_squares", "x", x, either(ops, x), x.rank, x.size[0], x.size[1]);
   if (ops->table)
     ops->table->sum_squares(ops, total, x);
 }
 
-void adamw(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const AdamW *rule) {
-  expect("adamw", "p", p, ops->real, p.rank, p.size[0], p.size[1]);
+void adamw(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, Tensor copy, const AdamW *rule) {
+  expect("adamw", "p", p, ops_fine(ops), p.rank, p.size[0], p.size[1]);
   expect_like("adamw", "m", m, p);
   expect_like("adamw", "v", v, p);
   expect_like("adamw", "gradient", gradient, p);
+  expect_optional("adamw", "copy", copy, stored(ops, copy), p.rank, p.size[0], p.size[1]);
   REQUIRE(rule->step >= 1, "adamw: steps count from 1");
   if (ops->table)
-    ops->table->adamw(ops, p, m, v, gradient, rule);
+    ops->table->adamw(ops, p, m, v, gradient, copy, rule);
 }

@@ -4,9 +4,12 @@
  *
  * Conventions
  *   N       rows: of all samples of a batch, one after the other (ragged: no padding), see Ragged
- *   real    the backend's type of activations, gradients and small parameters: F32 or F64
+ *   real    the backend's type of activations, their gradients and working copies of parameters: F32, F64 or BF16
+ *   fine    F32 where real is BF16, else real: of statistics kept for backward, scores, gates, noise and losses,
+ *           gradients of parameters, and what an optimiser keeps. A tensor is real unless its operation says fine.
  *   w       a weight matrix (out, in), or a table of rows: real, F32, BF16 or F16; converted as it is used
- *   dx      the gradient of the loss by x. Backward adds to it; a gradient with data = NULL is not wanted.
+ *   dx      the gradient of the loss by x. Backward adds to it; a gradient with data = NULL is not wanted. By a
+ *           parameter (dw, db, dg, dtable) it is fine.
  * All two-dimensional activations may be views of columns (their rows apart by `pitch`); parameters are contiguous.
  * No output may overlap an input unless it says 'in place'. Sums run in a fixed order: the same bytes for any number
  * of threads. Wrong shapes are the caller's mistake: the program stops and names both. */
@@ -27,6 +30,9 @@ typedef struct Ops {
   double *operations; /* if not NULL, the floating-point operations of matrix products and attention are added here,
                        * those of a causal attention for the pairs that are seen */
 } Ops;
+
+/* ops_fine: the type of what is kept finer than activations (fine above). */
+Dtype ops_fine(const Ops *ops);
 
 /* Does an operation overwrite its output, or add to it? */
 typedef enum { WRITE_SET, WRITE_ADD } Write;
@@ -57,7 +63,7 @@ Status ops_status(const Ops *ops);
 
 /* linear: y = x w' + b, or y += x w' + b.
  * Shapes: y (N, O)  x (N, I)  w (O, I)  b (O) or absent.
- * bwd_input: dx += dy w.   bwd_weight: dw += dy' x, db += column sums of dy; dw, db real, db may be absent. */
+ * bwd_input: dx += dy w.   bwd_weight: dw += dy' x, db += column sums of dy; dw, db fine, db may be absent. */
 void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write);
 void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w);
 void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x);
@@ -65,12 +71,12 @@ void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x
 /* ---- rows: normalisation ---- */
 
 /* layernorm: y = (x - mean) rstd g + b, rstd = 1/sqrt(var + epsilon), var the mean square about the mean.
- * Shapes: x, y (N, D)  g, b (D)  mean, rstd (N): kept for backward.  Source: Ba, Kiros, Hinton 2016. */
+ * Shapes: x, y (N, D)  g, b (D)  mean, rstd (N), fine: kept for backward.  Source: Ba, Kiros, Hinton 2016. */
 void layernorm_fwd(const Ops *ops, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor g, Tensor b, double epsilon);
 void layernorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor db, Tensor dy, Tensor x, Tensor g, Tensor mean,
                    Tensor rstd);
 
-/* rmsnorm: y = x rstd g, rstd = 1/sqrt(mean x^2 + epsilon).  Shapes: x, y (N, D)  g (D)  rstd (N): kept.
+/* rmsnorm: y = x rstd g, rstd = 1/sqrt(mean x^2 + epsilon).  Shapes: x, y (N, D)  g (D)  rstd (N), fine: kept.
  * Source: Zhang, Sennrich 2019. */
 void rmsnorm_fwd(const Ops *ops, Tensor y, Tensor rstd, Tensor x, Tensor g, double epsilon);
 void rmsnorm_bwd(const Ops *ops, Tensor dx, Tensor dg, Tensor dy, Tensor x, Tensor g, Tensor rstd);
@@ -93,14 +99,15 @@ void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x);
  * et al. 2021, in the 'rotate-half' layout of HF checkpoints. */
 void rope(const Ops *ops, Tensor x, Tensor position, Tensor frequency, bool inverse);
 
-/* ops_copy: y = x.  ops_add: y += x.  ops_scale: y *= factor.  ops_zero: y = 0.  Shapes: (N, D) or (D). */
+/* ops_copy: y = x.  ops_add: y += x.  ops_scale: y *= factor.  ops_zero: y = 0.  Shapes: (N, D) or (D), x and y
+ * of one type: real or fine; to copy or to zero, any. */
 void ops_copy(const Ops *ops, Tensor y, Tensor x);
 void ops_add(const Ops *ops, Tensor y, Tensor x);
 void ops_scale(const Ops *ops, Tensor y, double factor);
 void ops_zero(const Ops *ops, Tensor y);
 
 /* normal_fill: y[i] = factor * number first + i of the stream, the same on every backend.  Shapes: y (N, D) or (D),
- * contiguous. */
+ * contiguous, real or fine. */
 void normal_fill(const Ops *ops, Tensor y, Rng rng, uint64_t first, double factor);
 
 /* ---- attention ---- */
@@ -113,9 +120,10 @@ typedef struct Attention {
 } Attention;
 
 /* attention: for each sample and head, o = softmax(scale q k') v.
- * Shapes: q, o (rows of queries, heads S)  k, v (rows of keys, kv_heads S)  lse (rows of queries, heads): the logarithm
- * of the softmax's denominator, kept for backward (absent: not kept). queries.count = keys.count. A sample without
- * keys, or a causal one with more queries than keys, is the caller's mistake. backward: p = exp(scale q k' - lse); dv
+ * Shapes: q, o (rows of queries, heads S)  k, v (rows of keys, kv_heads S)  lse (rows of queries, heads), fine: the
+ * logarithm of the softmax's denominator, kept for backward (absent: not kept). queries.count = keys.count. A sample
+ * without keys, or a causal one with more queries than keys, is the caller's mistake. backward: p = exp(scale q k' -
+ * lse); dv
  * += p' do; ds = p (do v' - rowsum(do o)); dq += scale ds k; dk += scale ds' q. Source: Vaswani et al. 2017; blocks as
  * in Dao et al. 2022. */
 void attention_fwd(const Ops *ops, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const Attention *attention,
@@ -127,7 +135,8 @@ void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, 
 
 /* gather: y[i] = table[index[i]], or +=; a negative index gives a row of zeros. Embeddings, position tables, selection.
  * Shapes: y (N, D)  table (R, D), any floating type  index (N) I32 < R.
- * backward: dtable[index[i]] += dy[i], in the order of i. Backward of scatter is gather with WRITE_ADD. */
+ * backward: dtable[index[i]] += dy[i], in the order of i; dtable fine. Backward of scatter is gather with WRITE_ADD;
+ * that of a gather whose indices differ, into zeros, is scatter. */
 void gather_fwd(const Ops *ops, Tensor y, Tensor table, Tensor index, Write write);
 void gather_bwd(const Ops *ops, Tensor dtable, Tensor dy, Tensor index);
 
@@ -141,15 +150,15 @@ void patches_fwd(const Ops *ops, Tensor y, Tensor picture, size_t patch);
 /* ---- SliME's own ---- */
 
 /* noisy_gate: z = clean + noise (softplus(raw) + floor); without noise (absent), z = clean.
- * Shapes: z, clean, raw, noise (N, E).  Source: paper Section 2.1.  Trap: released code takes raw = clean, floor =
- * 1e-2. */
+ * Shapes: z, noise, dz (N, E), fine  clean, raw, dclean, draw (N, E).  Source: paper Section 2.1.  Trap: released code
+ * takes raw = clean, floor = 1e-2. */
 void noisy_gate_fwd(const Ops *ops, Tensor z, Tensor clean, Tensor raw, Tensor noise, double floor);
 void noisy_gate_bwd(const Ops *ops, Tensor dclean, Tensor draw, Tensor dz, Tensor raw, Tensor noise);
 
 /* expert_mix: blend E experts' outputs token by token (soft mixture).
  *   forward   s = softmax(z) / (1 + epsilon) over e;  y[n,d] = sum_e s[n,e] h[e,n,d]
  *   backward  a[n,e] = sum_d dy[n,d] h[e,n,d];  dh += s dy;  dz[n,e] += s[n,e] (a[n,e] - sum_k softmax(z)[n,k] a[n,k])
- * Shapes: z (N, E)  h (E, N, D)  y (N, D).  Keeps s (N, E) for backward.  Source: paper Section 2.1.
+ * Shapes: z, dz (N, E), fine  h (E, N, D)  y (N, D).  Keeps s (N, E), fine, for backward.  Source: paper Section 2.1.
  * Trap: released code divides by (sum + 1e-6): epsilon. */
 void expert_mix_fwd(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, double epsilon);
 void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon);
@@ -164,28 +173,31 @@ typedef struct Router {
 
 /* router_score: score[n] = the share of the sample's softmax that local token n gets, noise (absent: none) added to the
  * score before the last softmax. No gradient.
- * Shapes: score, noise (rows of local)  local (rows of local, D)  text (rows of text, D).  Source: paper Section 2.2.
+ * Shapes: score, noise (rows of local), fine  local (rows of local, D)  text (rows of text, D).  Source: paper
+ * Section 2.2.
  */
 void router_score(const Ops *ops, Tensor score, Tensor local, Tensor text, Tensor noise, const Router *router,
                   const Ragged *locals, const Ragged *texts);
 
 /* router_select: of each sample the highest scores, until their sum passes gamma (the one that passes included; all if
  * gamma >= 1; of equal scores the earlier), in their old order.
- * kept[0 .. offsets[count]): indices of rows, sample by sample; offsets I32 (count + 1); kept I32 (rows of local). */
+ * kept[0 .. offsets[count]): indices of rows, sample by sample; offsets I32 (count + 1); kept I32 (rows of local);
+ * score fine. */
 void router_select(const Ops *ops, Tensor kept, Tensor offsets, Tensor score, double gamma, const Ragged *locals);
 
 /* ---- the loss ---- */
 
 /* cross_entropy: logits = x w', in blocks of rows of `work`; row n's loss is lse_n - logit_{n, label_n}, 0 where the
- * label is negative (ignored). Shapes: x (N, D)  w (V, D)  label (N) I32 < V  loss, lse (N)  work (rows of a block, V).
- * backward, of factor * sum of losses: dlogits = factor (softmax - one-hot); dx += dlogits w; dw += dlogits' x. */
+ * label is negative (ignored). Shapes: x (N, D)  w (V, D)  label (N) I32 < V  loss, lse (N), fine  work (rows of a
+ * block, V). backward, of factor * sum of losses: dlogits = factor (softmax - one-hot); dx += dlogits w; dw += dlogits'
+ * x. */
 void cross_entropy_fwd(const Ops *ops, Tensor loss, Tensor lse, Tensor x, Tensor w, Tensor label, Tensor work);
 void cross_entropy_bwd(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w, Tensor label, Tensor lse,
                        double factor, Tensor work);
 
 /* ---- the optimiser ---- */
 
-/* sum_squares: total += sum x^2, in double.  Shapes: total F64 (1)  x (N, D) or (D). */
+/* sum_squares: total += sum x^2, in double.  Shapes: total F64 (1)  x (N, D) or (D), real or fine. */
 void sum_squares(const Ops *ops, Tensor total, Tensor x);
 
 typedef struct AdamW {
@@ -195,9 +207,10 @@ typedef struct AdamW {
 } AdamW;
 
 /* adamw: g = factor gradient; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
- * p -= rate (m^ / (sqrt(v^) + epsilon) + decay p), m^, v^ with bias correction.
- * Shapes: p, m, v, gradient alike, real.  Source: Loshchilov, Hutter 2019; torch.optim.AdamW. */
-void adamw(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const AdamW *rule);
+ * p -= rate (m^ / (sqrt(v^) + epsilon) + decay p), m^, v^ with bias correction; then copy = p, rounded to nearest even.
+ * Shapes: p, m, v, gradient alike, fine  copy, the working copy of p: real, F32, BF16 or F16 of the same sizes, or
+ * absent.  Source: Loshchilov, Hutter 2019; torch.optim.AdamW. */
+void adamw(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, Tensor copy, const AdamW *rule);
 
 /* ---- for backends: one entry an operation; shapes have been checked ---- */
 
@@ -247,7 +260,7 @@ struct OpsTable {
   void (*cross_entropy_bwd)(const Ops *ops, Tensor dx, Tensor dw, Tensor x, Tensor w, Tensor label, Tensor lse,
                             double factor, Tensor work);
   void (*sum_squares)(const Ops *ops, Tensor total, Tensor x);
-  void (*adamw)(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const AdamW *rule);
+  void (*adamw)(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, Tensor copy, const AdamW *rule);
 };
 
 #endif

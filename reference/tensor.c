@@ -196,3 +196,23 @@ double tensor_get(Tensor tensor, size_t i) {
     REQUIRE(false, "numbers of type %s are not read", dtype_name(tensor.dtype));
   }
 }
+
+void tensor_set(Tensor tensor, size_t i, double value) {
+  void *number = at(tensor, i);
+  switch (tensor.dtype) {
+  case DTYPE_F32:
+    *(float *)number = (float)value;
+    break;
+  case DTYPE_F64:
+    *(double *)number = value;
+    break;
+  case DTYPE_BF16:
+    *(uint16_t *)number = bf16_from_float((float)value);
+    break;
+  case DTYPE_F16:
+    *(uint16_t *)number = f16_from_float((float)value);
+    break;
+  default:
+    REQUIRE(false, "numbers of type %s are not written", dtype_name(tensor.dtype));
+  }
+}

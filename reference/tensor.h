@@ -95,4 +95,8 @@ uint16_t f16_from_float(float value);
  * files and messages. */
 double tensor_get(Tensor tensor, size_t i);
 
+/* tensor_set: number i of a contiguous tensor of F32, F64, BF16 or F16 becomes the value, rounded to nearest even (to
+ * BF16 and F16 by way of float). */
+void tensor_set(Tensor tensor, size_t i, double value);
+
 #endif

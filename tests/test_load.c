@@ -8,6 +8,7 @@
 
 #include "c.h"
 #include "files.h"
+#include "optimiser.h"
 #include "position.h"
 #include "runs.h"
 #include "safetensors.h"
@@ -361,6 +362,80 @@ Test(save, what_stays_in_the_file) {
   assert_ok(load(&again, DTYPE_F32, &config, 0));
   expect_slime(&again, to_bf16);
   end(&again);
+}
+
+/* Working copies of another type: matrices rounded, tables of positions and vectors as they were; what is mapped stays.
+ * Tables that follow from the parameters are there still. */
+static void expect_narrow(Dtype real, Dtype working, unsigned keep) {
+  World w = {0};
+  ModelConfig config = slime_config();
+  add(&w, fixture("slime"));
+  assert_ok(load(&w, real, &config, keep));
+  Tensor keys = w.model.compression.key_position;
+  double *table = malloc(tensor_count(keys) * sizeof *table);
+  for (size_t i = 0; i < tensor_count(keys); i++)
+    table[i] = tensor_get(keys, i);
+  const void *head = w.model.decoder.head.w.data;
+  assert_ok(store_narrow(&w.store, working));
+  cr_expect_eq(w.model.decoder.head.w.data == head, keep != 0);
+  cr_expect_eq(w.model.decoder.head.w.dtype, keep ? DTYPE_F32 : working);
+  cr_expect_eq(w.model.adapter.gate.w.dtype, working);
+  cr_expect_eq(w.model.vision.patch.w.dtype, working);
+  cr_expect_eq(w.model.decoder.layers[1].norm1.g.w.dtype, real);
+  cr_expect_eq(w.model.compression.position.w.dtype, real, "it is a table");
+  for (size_t i = 0; i < tensor_count(keys); i++)
+    cr_expect_eq(tensor_get(w.model.compression.key_position, i), table[i]);
+  free(table);
+  end(&w);
+}
+
+/* Rounded twice is rounded once; and F32 again, all of it. */
+Test(narrow, matrices_become_working_copies) {
+  World w = {0};
+  ModelConfig config = slime_config();
+  expect_narrow(DTYPE_F32, DTYPE_BF16, 0);
+  expect_narrow(DTYPE_F64, DTYPE_F16, 1 << GROUP_DECODER);
+  expect_narrow(DTYPE_F64, DTYPE_F32, 0);
+  add(&w, fixture("slime"));
+  assert_ok(load(&w, DTYPE_F32, &config, 0));
+  assert_ok(store_narrow(&w.store, DTYPE_BF16));
+  assert_ok(store_narrow(&w.store, DTYPE_F32));
+  double was = tensor_get(w.model.decoder.head.w, 7);
+  assert_ok(store_narrow(&w.store, DTYPE_BF16));
+  cr_expect_eq(tensor_get(w.model.decoder.head.w, 7), was);
+  cr_expect_eq(to_bf16(was), was);
+  end(&w);
+}
+
+static void narrow_to_integers(void) {
+  World w = {0};
+  ModelConfig config = slime_config();
+  add(&w, fixture("slime"));
+  assert_ok(load(&w, DTYPE_F32, &config, 0));
+  store_narrow(&w.store, DTYPE_I32);
+}
+
+/* A file's own pages are not to be written. */
+static void train_what_is_mapped(void) {
+  World w = {0};
+  Optimiser optimiser;
+  ModelConfig config = slime_config();
+  add(&w, fixture("slime"));
+  assert_ok(load(&w, DTYPE_F32, &config, 1 << GROUP_DECODER));
+  assert_ok(store_train(&w.store, 1 << GROUP_DECODER));
+  assert_ok(optimiser_alloc(&optimiser, &w.store));
+}
+
+static void expect_stopped(void (*body)(void), const char *part) {
+  char text[1024];
+  int end = in_child(body, STDERR_FILENO, text, sizeof text);
+  cr_expect(WIFSIGNALED(end) && WTERMSIG(end) == SIGABRT, "it did not stop: %s", text);
+  expect_contains(text, part);
+}
+
+Test(narrow, mistakes_stop) {
+  expect_stopped(narrow_to_integers, "working copies of type I32");
+  expect_stopped(train_what_is_mapped, "is trained, but its values are not the store's own");
 }
 
 Test(save, where_it_cannot) {

@@ -77,7 +77,7 @@ static void steps(Trial *t, const void *sizes) {
   for (rule.step = 1; rule.step <= 4; rule.step++) {
     rule.factor = 0.5 + 0.1 * (double)rule.step;
     tensor_fill(gradient, 0.1, 1.0, rule.step);
-    adamw(&t->ops, p, m, v, gradient, &rule);
+    adamw(&t->ops, p, m, v, gradient, TENSOR_NONE, &rule);
     FOR_EACH(p, i, j) {
       size_t k = i * tensor_width(p) + j;
       double g = rule.factor * tensor_at(gradient, i, j);
@@ -98,6 +98,67 @@ Test(optimiser, adamw_is_the_formula_written_out) {
     everywhere(steps, &cases[i]);
 }
 
+/* The working copy is p rounded, with gaps between the rows of either; and p the same with it and without. */
+typedef struct Copied {
+  Sizes sizes;
+  Dtype dtype;
+  size_t gap; /* between the copy's rows */
+} Copied;
+
+static void copies(Trial *t, const void *sizes) {
+  const Copied *c = sizes;
+  const Sizes s = c->sizes;
+  AdamW rule = {.rate = 1e-2, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-6, .decay = 0.1, .step = 1, .factor = 1.0};
+  Tensor p[2], m[2], v[2], gradient = tensor_of(t, s, 0.1, 1.0);
+  uint64_t seed = t->seed;
+  for (int k = 0; k < 2; k++) {
+    t->seed = seed;
+    p[k] = tensor_of(t, s, 1.0, 3.0);
+    m[k] = tensor_of(t, s, 0.0, 0.0);
+    v[k] = tensor_of(t, s, 0.0, 0.0);
+  }
+  Tensor copy =
+      trial_fenced(t, c->dtype == DTYPE_COUNT ? t->ops.real : c->dtype, p[0].rank, p[0].size, s.columns ? c->gap : 0);
+  tensor_fill(copy, NAN, 0.0, 1);
+  adamw(&t->ops, p[0], m[0], v[0], gradient, TENSOR_NONE, &rule);
+  adamw(&t->ops, p[1], m[1], v[1], gradient, copy, &rule);
+  FOR_EACH(p[0], i, j) {
+    unsigned char rounded[8];
+    cr_assert_eq(tensor_at(p[0], i, j), tensor_at(p[1], i, j));
+    tensor_put(tensor_1(rounded, copy.dtype, 1), 0, 0, tensor_at(p[1], i, j));
+    cr_assert_eq(tensor_at(copy, i, j), tensor_get(tensor_1(rounded, copy.dtype, 1), 0), "%s (%zu, %zu): %g, not %g",
+                 dtype_name(copy.dtype), i, j, tensor_at(copy, i, j), tensor_at(p[1], i, j));
+  }
+}
+
+Test(optimiser, the_working_copy_is_p_rounded) {
+  static const Dtype dtypes[] = {DTYPE_BF16, DTYPE_F16, DTYPE_F32, DTYPE_COUNT /* the backend's own */};
+  for (int i = 0; i < 2 * CASES; i++) /* each type with several sizes, some of them with gaps */
+    everywhere(copies, &(Copied){cases[i % CASES], dtypes[i % 4], i % 3 == 0 ? 3 : 0});
+}
+
+/* A step of rate zero leaves p: halfway between two numbers of BF16 it goes to the even one; just above, up. */
+static void to_even(Trial *t, const void *sizes) {
+  static const double values[][2] = {{1.0 + 0x1p-8, 1.0},
+                                     {1.0 + 3 * 0x1p-8, 1.0 + 0x1p-6},
+                                     {1.0 + 0x1p-8 + 0x1p-20, 1.0 + 0x1p-7},
+                                     {-1.0 - 0x1p-8, -1.0},
+                                     {0x1.ffp127, INFINITY}};
+  (void)sizes;
+  AdamW rule = {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = 1, .factor = 1.0};
+  Tensor p = trial_vector(t, 5, 0.0, 0.0), m = trial_vector(t, 5, 0.0, 0.0), v = trial_vector(t, 5, 0.0, 0.0);
+  Tensor copy = trial_fenced(t, DTYPE_BF16, 1, (const size_t[]){5}, 0);
+  for (size_t i = 0; i < 5; i++)
+    tensor_put(p, i, 0, values[i][0]);
+  adamw(&t->ops, p, m, v, trial_vector(t, 5, 0.0, 1.0), copy, &rule);
+  for (size_t i = 0; i < 5; i++)
+    cr_expect_eq(tensor_at(copy, i, 0), values[i][1], "%a: %a", values[i][0], tensor_at(copy, i, 0));
+}
+
+Test(optimiser, halves_go_to_the_even_number) {
+  once(to_even, NULL);
+}
+
 /* A parameter of zero shows the update alone, relative to its own size. */
 static void update_alone(Trial *t, const void *sizes) {
   (void)sizes;
@@ -107,7 +168,7 @@ static void update_alone(Trial *t, const void *sizes) {
   double *expected = trial_numbers(t, 100);
   for (size_t i = 0; i < 100; i++)
     expected[i] = -rule.rate * tensor_at(gradient, i, 0) / (fabs(tensor_at(gradient, i, 0)) + rule.epsilon);
-  adamw(&t->ops, p, m, v, gradient, &rule);
+  adamw(&t->ops, p, m, v, gradient, TENSOR_NONE, &rule);
   expect_close(p, expected, 1, "the first update");
 }
 
@@ -118,7 +179,7 @@ static void spreads(Trial *t, const void *sizes) {
   Tensor gradient = trial_vector(t, 20, 0.0, 1.0);
   tensor_put(gradient, 7, 0, NAN);
   tensor_put(gradient, 19, 0, INFINITY);
-  adamw(&t->ops, p, m, v, gradient, &rule);
+  adamw(&t->ops, p, m, v, gradient, TENSOR_NONE, &rule);
   for (size_t i = 0; i < 20; i++)
     cr_expect_eq(isfinite(tensor_at(p, i, 0)) != 0, i != 7 && i != 19, "%zu: %g", i, tensor_at(p, i, 0));
 }
@@ -154,7 +215,7 @@ static void torch(Trial *t, const void *sizes) {
               norms[rule.step - 1]);
     rule.factor = fmin(1.0, 1.0 / (sqrt(total) + 1e-6));
     for (int k = 0; k < 2; k++)
-      adamw(&t->ops, p[k], m[k], v[k], gradient[k], &rule);
+      adamw(&t->ops, p[k], m[k], v[k], gradient[k], TENSOR_NONE, &rule);
   }
   expect_close(p[0], trial_fixture_numbers(t, "adamw_p6", NULL), 6, "torch's p");
   expect_close(p[1], trial_fixture_numbers(t, "adamw_q6", NULL), 6, "torch's q");
@@ -171,12 +232,22 @@ static float some[64];
 
 static void wrong_shape(void) {
   adamw(&mistaken.ops, tensor_2(some, DTYPE_F32, 2, 3), tensor_2(some, DTYPE_F32, 2, 3),
-        tensor_2(some, DTYPE_F32, 3, 2), tensor_2(some, DTYPE_F32, 2, 3), &(AdamW){.step = 1});
+        tensor_2(some, DTYPE_F32, 3, 2), tensor_2(some, DTYPE_F32, 2, 3), TENSOR_NONE, &(AdamW){.step = 1});
+}
+
+static void wrong_copy(void) {
+  Tensor x = tensor_2(some, DTYPE_F32, 2, 3);
+  adamw(&mistaken.ops, x, x, x, x, tensor_2(some, DTYPE_BF16, 3, 2), &(AdamW){.step = 1});
+}
+
+static void copy_of_integers(void) {
+  Tensor x = tensor_1(some, DTYPE_F32, 2);
+  adamw(&mistaken.ops, x, x, x, x, tensor_1(some, DTYPE_I32, 2), &(AdamW){.step = 1});
 }
 
 static void step_zero(void) {
   Tensor x = tensor_1(some, DTYPE_F32, 2);
-  adamw(&mistaken.ops, x, x, x, x, &(AdamW){.step = 0});
+  adamw(&mistaken.ops, x, x, x, x, TENSOR_NONE, &(AdamW){.step = 0});
 }
 
 static void wrong_total(void) {
@@ -186,6 +257,8 @@ static void wrong_total(void) {
 Test(optimiser, wrong_shapes_stop) {
   trial_open(&mistaken, DTYPE_F32, 1);
   expect_stop(wrong_shape, "adamw: v is F32 (3, 2)", "should be F32 (2, 3)");
+  expect_stop(wrong_copy, "adamw: copy is BF16 (3, 2)", "should be BF16 (2, 3)");
+  expect_stop(copy_of_integers, "adamw: copy is I32 (2)", "should be F32 (2)");
   expect_stop(step_zero, "adamw", "steps count from 1");
   expect_stop(wrong_total, "sum_squares: total is F32 (1)", "should be F64 (1)");
   trial_close(&mistaken);

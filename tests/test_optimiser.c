@@ -13,15 +13,22 @@ typedef struct World {
   Optimiser optimiser;
 } World;
 
-static void begin_world(World *w, Dtype real, int threads, unsigned groups) {
+/* working: the type of the working copies; DTYPE_COUNT: there are none. */
+static void begin_narrow(World *w, Dtype real, Dtype working, int threads, unsigned groups) {
   ModelConfig config;
   *w = (World){0};
   assert_ok(config_preset("tiny", &config));
   assert_ok(c_open(&w->ops, real, threads));
   assert_ok(model_alloc(&w->model, &config));
   assert_ok(store_random(&w->store, &w->ops, &w->model, 0.2, 5));
+  if (working != DTYPE_COUNT)
+    assert_ok(store_narrow(&w->store, working));
   assert_ok(store_train(&w->store, groups));
   assert_ok(optimiser_alloc(&w->optimiser, &w->store));
+}
+
+static void begin_world(World *w, Dtype real, int threads, unsigned groups) {
+  begin_narrow(w, real, DTYPE_COUNT, threads, groups);
 }
 
 static void end_world(World *w) {
@@ -63,6 +70,16 @@ static void step_peer(Peer *peer, const Slot *slot, const AdamW *rule) {
   }
 }
 
+/* Is the value p, or p rounded to its type? */
+static void expect_rounded(const Slot *slot, int step) {
+  uint64_t room;
+  Tensor one = tensor_1(&room, slot->w.dtype, 1);
+  for (size_t i = 0; i < tensor_count(slot->w); i++) {
+    tensor_set(one, 0, tensor_get(slot->p, i));
+    cr_assert_eq(tensor_get(slot->w, i), tensor_get(one, 0), "%s [%zu], step %d", slot->entry.name, i, step);
+  }
+}
+
 static double squares(Tensor x) {
   double sum = 0.0;
   for (size_t i = 0; i < tensor_count(x); i++)
@@ -83,14 +100,14 @@ static OptimiserRule rule_of_step(int step) {
 }
 
 /* Several steps, the compression in every other one only, the gate in none. */
-static void against_peers(Dtype real, double tolerance) {
+static void against_peers(Dtype real, Dtype working, double tolerance) {
   World w;
-  begin_world(&w, real, 2, GROUPS);
+  begin_narrow(&w, real, working, 2, GROUPS);
   Peer peers[64];
   cr_assert_leq(w.optimiser.count, 64);
   for (size_t i = 0; i < w.optimiser.count; i++) {
-    size_t count = tensor_count(w.optimiser.slots[i].w);
-    peers[i] = (Peer){copy_of(w.optimiser.slots[i].w), calloc(count, sizeof(double)), calloc(count, sizeof(double))};
+    size_t count = tensor_count(w.optimiser.slots[i].p);
+    peers[i] = (Peer){copy_of(w.optimiser.slots[i].p), calloc(count, sizeof(double)), calloc(count, sizeof(double))};
   }
   for (int step = 0; step < 5; step++) {
     OptimiserRule rule = rule_of_step(step);
@@ -114,7 +131,8 @@ static void against_peers(Dtype real, double tolerance) {
       memcpy(old, peers[i].p, tensor_count(slot->w) * sizeof *old);
       if (one.rate > 0.0)
         step_peer(&peers[i], slot, &one);
-      double *is = copy_of(slot->w);
+      double *is = copy_of(slot->p);
+      expect_rounded(slot, step);
       expect_within(difference(is, peers[i].p, tensor_count(slot->w)), tolerance, "%s, step %d", slot->entry.name,
                     step);
       for (size_t j = 0; j < tensor_count(slot->w); j++) {
@@ -140,8 +158,57 @@ static void against_peers(Dtype real, double tolerance) {
 }
 
 Test(optimiser, steps_are_those_of_the_textbook) {
-  against_peers(DTYPE_F64, 1e-12);
-  against_peers(DTYPE_F32, 2e-6);
+  against_peers(DTYPE_F64, DTYPE_COUNT, 1e-12);
+  against_peers(DTYPE_F32, DTYPE_COUNT, 2e-6);
+}
+
+/* Masters move as the values themselves would; the working copies are the masters rounded. */
+Test(optimiser, masters_move_and_their_copies_are_rounded) {
+  against_peers(DTYPE_F64, DTYPE_F32, 1e-12);
+  against_peers(DTYPE_F32, DTYPE_BF16, 2e-6);
+  against_peers(DTYPE_F32, DTYPE_F16, 2e-6);
+}
+
+Test(optimiser, only_what_is_coarser_has_a_master) {
+  World w;
+  begin_narrow(&w, DTYPE_F32, DTYPE_BF16, 1, GROUPS);
+  size_t masters = 0;
+  for (size_t i = 0; i < w.optimiser.count; i++) {
+    const Slot *slot = &w.optimiser.slots[i];
+    bool narrow = slot->entry.rank > 1 && !slot->entry.input;
+    cr_expect_eq(slot->w.dtype, narrow ? DTYPE_BF16 : DTYPE_F32, "%s", slot->entry.name);
+    cr_expect_eq(slot_copy(slot).data, narrow ? slot->w.data : NULL, "%s", slot->entry.name);
+    cr_expect(slot->p.dtype == DTYPE_F32 && slot->m.dtype == DTYPE_F32 && slot->d.dtype == DTYPE_F32);
+    masters += narrow;
+  }
+  cr_expect(masters > 0 && masters < w.optimiser.count);
+  end_world(&w);
+}
+
+/* Steps too small for BF16 to show add up in the master. */
+Test(optimiser, small_steps_are_not_lost) {
+  World w;
+  begin_narrow(&w, DTYPE_F32, DTYPE_BF16, 1, 1 << GROUP_MLP);
+  Slot *slot = &w.optimiser.slots[0];
+  OptimiserRule rule = optimiser_rule();
+  float *p = slot->p.data;
+  uint16_t *narrow = slot->w.data;
+  p[0] = 1.0F;
+  narrow[0] = bf16_from_float(1.0F);
+  rule.rate[GROUP_MLP] = 1e-4;
+  rule.clip = 0.0;
+  for (int step = 0; step < 100; step++) {
+    for (size_t i = 0; i < w.optimiser.count; i++)
+      ops_zero(&w.ops, w.optimiser.slots[i].d);
+    *(float *)slot->d.data = 1.0F; /* the same each time: a step of the rate */
+    optimiser_step(&w.optimiser, &rule);
+    if (step == 10)
+      cr_expect_eq(narrow[0], bf16_from_float(1.0F), "BF16 does not show it yet");
+  }
+  expect_within(fabs(p[0] - 0.99), 1e-5, "the master after 100 steps");
+  cr_expect_eq(narrow[0], bf16_from_float(p[0]));
+  cr_expect_lt(bf16_to_float(narrow[0]), 1.0F);
+  end_world(&w);
 }
 
 Test(optimiser, a_group_that_does_not_move_keeps_its_bytes) {
@@ -172,10 +239,10 @@ Test(optimiser, a_group_that_does_not_move_keeps_its_bytes) {
   end_world(&w);
 }
 
-Test(optimiser, threads_and_measuring_change_no_byte) {
+static void threads_and_measuring(Dtype working) {
   World one, more;
-  begin_world(&one, DTYPE_F32, 1, 1 << GROUP_DECODER);
-  begin_world(&more, DTYPE_F32, 3, 1 << GROUP_DECODER);
+  begin_narrow(&one, DTYPE_F32, working, 1, 1 << GROUP_DECODER);
+  begin_narrow(&more, DTYPE_F32, working, 3, 1 << GROUP_DECODER);
   OptimiserRule rule = optimiser_rule();
   rule.rate[GROUP_DECODER] = 0.01;
   for (uint32_t step = 0; step < 3; step++) {
@@ -191,9 +258,16 @@ Test(optimiser, threads_and_measuring_change_no_byte) {
   for (size_t i = 0; i < one.optimiser.count; i++) {
     Tensor a = one.optimiser.slots[i].w, b = more.optimiser.slots[i].w;
     cr_expect_eq(memcmp(a.data, b.data, tensor_bytes(a)), 0, "%s", one.optimiser.slots[i].entry.name);
+    a = one.optimiser.slots[i].p, b = more.optimiser.slots[i].p;
+    cr_expect_eq(memcmp(a.data, b.data, tensor_bytes(a)), 0, "%s", one.optimiser.slots[i].entry.name);
   }
   end_world(&one);
   end_world(&more);
+}
+
+Test(optimiser, threads_and_measuring_change_no_byte) {
+  threads_and_measuring(DTYPE_COUNT);
+  threads_and_measuring(DTYPE_BF16);
 }
 
 /* NaN and infinity, in the first and the last group: nothing moves, no count goes on. */

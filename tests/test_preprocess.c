@@ -51,6 +51,17 @@ Test(preprocess, single_and_double_agree_to_single) {
   image_free(&image);
 }
 
+Test(preprocess, two_bytes_are_single_rounded) {
+  Image image = picture(5, 3, false);
+  float single[45];
+  uint16_t narrow[45];
+  clip_normalize(image, tensor_make(single, DTYPE_F32, 3, (size_t[]){3, 3, 5}));
+  clip_normalize(image, tensor_make(narrow, DTYPE_BF16, 3, (size_t[]){3, 3, 5}));
+  for (size_t i = 0; i < 45; i++)
+    cr_expect_eq(narrow[i], bf16_from_float(single[i]), "%zu", i);
+  image_free(&image);
+}
+
 Test(preprocess, clips_own_crop_is_exact) {
   size_t n[3], lines = 0; /* width height, side */
   uint64_t hash;
@@ -84,5 +95,5 @@ Test(preprocess, another_shape_is_a_mistake, .signal = SIGABRT) {
 Test(preprocess, another_type_is_a_mistake, .signal = SIGABRT) {
   uint16_t y[45];
   Image image = picture(5, 3, false);
-  clip_normalize(image, tensor_make(y, DTYPE_BF16, 3, (size_t[]){3, 3, 5}));
+  clip_normalize(image, tensor_make(y, DTYPE_F16, 3, (size_t[]){3, 3, 5}));
 }

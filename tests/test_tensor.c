@@ -127,6 +127,10 @@ static void number_of_no_type(void) {
   tensor_get(tensor_1(some, DTYPE_F8_E4M3, 7), 0);
 }
 
+static void number_to_no_type(void) {
+  tensor_set(tensor_1(some, DTYPE_I64, 7), 0, 1.0);
+}
+
 Test(tensor, mistakes_stop) {
   const struct {
     void (*body)(void);
@@ -141,6 +145,7 @@ Test(tensor, mistakes_stop) {
       {shape_of_more, "35 numbers as 6 rows of 6"},
       {rank_of_five, "a tensor of rank 5"},
       {number_of_no_type, "numbers of type F8_E4M3 are not read"},
+      {number_to_no_type, "numbers of type I64 are not written"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char text[512];
@@ -256,6 +261,22 @@ Test(tensor, not_a_number_stays_so) {
       cr_expect(isnan(value_of(&formats[f], number)), "%s of %08x: %04x", formats[f].name, bits[i], number);
       cr_expect_eq(number >> 15, bits[i] >> 31, "%s of %08x keeps its sign", formats[f].name, bits[i]);
     }
+  }
+}
+
+/* Each number rounded to its type, and its neighbours untouched. */
+Test(tensor, numbers_of_every_floating_type_are_written) {
+  static const struct {
+    Dtype dtype;
+    double rounded; /* 1 + 2^-9 + 2^-40 */
+  } types[] = {
+      {DTYPE_F64, 1.0 + 0x1p-9 + 0x1p-40}, {DTYPE_F32, 1.0 + 0x1p-9}, {DTYPE_F16, 1.0 + 0x1p-9}, {DTYPE_BF16, 1.0}};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    double room[3] = {0.0};
+    Tensor tensor = tensor_1(room, types[i].dtype, 3);
+    tensor_set(tensor, 1, 1.0 + 0x1p-9 + 0x1p-40);
+    cr_expect_eq(tensor_get(tensor, 1), types[i].rounded, "%s: %a", dtype_name(types[i].dtype), tensor_get(tensor, 1));
+    cr_expect(tensor_get(tensor, 0) == 0.0 && tensor_get(tensor, 2) == 0.0);
   }
 }
 

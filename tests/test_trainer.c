@@ -9,6 +9,7 @@
 #include "feeds.h"
 #include "files.h"
 #include "safetensors.h"
+#include "sanitized.h"
 #include "scratch.h"
 
 TestSuite(trainer, .init = scratch_make, .fini = scratch_remove);
@@ -284,16 +285,23 @@ static void begin_phase(World *w, int threads, Seen *seen) {
   moves(w, ADAPTER | 1 << GROUP_COMPRESSION, VIEWS_BOTH, 6e-3);
 }
 
-static Status run_until(int threads, uint64_t stop, bool resume, TrainReport *report) {
+/* working: the type of the working copies; DTYPE_COUNT: there are none. */
+static Status run_narrow(Dtype working, int threads, uint64_t stop, bool resume, TrainReport *report) {
   World w;
   Seen seen;
   begin_phase(&w, threads, &seen);
+  if (working != DTYPE_COUNT)
+    assert_ok(store_narrow(&w.store, working));
   seen.stop = stop;
   w.plan.resume = resume;
   Status status = train_phase(&w.plan, &w.report);
   *report = w.report;
   end_world(&w);
   return status;
+}
+
+static Status run_until(int threads, uint64_t stop, bool resume, TrainReport *report) {
+  return run_narrow(DTYPE_COUNT, threads, stop, resume, report);
 }
 
 Test(trainer, goes_on_after_any_step_to_the_same_bytes) {
@@ -338,6 +346,88 @@ Test(trainer, goes_on_again_and_again) {
   expect_same_bytes(log, "log.csv", "after five stops");
   free(final.bytes);
   free(log.bytes);
+}
+
+/* ---- working copies ---- */
+
+Test(working_copies, go_on_after_a_stop_to_the_same_bytes, .init = scratch_make, .fini = scratch_remove) {
+  static const Dtype types[] = {DTYPE_BF16, DTYPE_F16};
+  for (size_t k = 0; k < (SANITIZED ? 1 : 2); k++) {
+    TrainReport whole, report;
+    assert_ok(run_narrow(types[k], 1, 0, false, &whole));
+    Bytes final = bytes_of("stage1.safetensors"), log = bytes_of("log.csv");
+    static const uint64_t stops[] = {4, 2, 7};
+    for (size_t i = 0; i < (SANITIZED ? 1 : 3); i++) {
+      expect_refused(run_narrow(types[k], 1, stops[i], false, &report), STATUS_UNAVAILABLE, "that will do");
+      assert_ok(run_narrow(types[k], 2, 0, true, &report));
+      expect_same_bytes(final, "stage1.safetensors", dtype_name(types[k]));
+      expect_same_bytes(log, "log.csv", dtype_name(types[k]));
+    }
+    expect_refused(run_until(1, 0, true, &report), STATUS_INPUT, "is of another run");
+    free(final.bytes);
+    free(log.bytes);
+  }
+}
+
+/* Of the values in stage1.safetensors; their names are in order. */
+static Values kept_values(void) {
+  TensorFile file;
+  Values values = {0};
+  assert_ok(safetensors_open(&file, scratch_path("stage1.safetensors")));
+  for (size_t i = 0; i < file.count; i++) {
+    cr_expect_eq(file.tensors[i].tensor.dtype, DTYPE_F32, "%s", file.tensors[i].name);
+    Parameter parameter = {.w = file.tensors[i].tensor};
+    values.group = -1;
+    gather_values(&values, &(Entry){.parameter = &parameter});
+  }
+  tensor_file_close(&file);
+  return values;
+}
+
+/* Values after so many steps, from the same start, which BF16 holds exactly; 0: that start. */
+static Values trained_values(Dtype working, size_t steps) {
+  World w;
+  Seen seen;
+  begin_phase(&w, 1, &seen);
+  assert_ok(store_narrow(&w.store, DTYPE_BF16));
+  assert_ok(store_narrow(&w.store, working));
+  w.phase.samples = 5 * (steps > 0 ? steps : 1);
+  w.phase.epsilon = 1e-4; /* where a gradient is zero but for rounding its sign is not */
+  if (steps == 0)
+    moves(&w, ADAPTER | 1 << GROUP_COMPRESSION, VIEWS_BOTH, 0.0);
+  assert_ok(train_phase(&w.plan, &w.report));
+  end_world(&w);
+  return kept_values();
+}
+
+/* The distance between the ends, as a part of the way from the start. */
+static double apart(Values start, Values one, Values other) {
+  double apart = 0.0, gone = 0.0;
+  for (size_t i = 0; i < start.count; i++) {
+    apart += pow(one.numbers[i] - other.numbers[i], 2.0);
+    gone += pow(one.numbers[i] - start.numbers[i], 2.0);
+  }
+  return sqrt(apart / gone);
+}
+
+/* The first gradient is that of the same numbers, multiplied in another order at most; so is the first step of the
+ * masters that of the values in plain training. Later the loss is seen through rounded values. */
+Test(working_copies, change_training_by_their_rounding_alone, .init = scratch_make, .fini = scratch_remove) {
+  Values plain[3], narrow[3];
+  static const size_t steps[3] = {0, 1, 8};
+  for (int i = 0; i < 3; i++) {
+    plain[i] = trained_values(DTYPE_F32, steps[i]);
+    narrow[i] = trained_values(DTYPE_BF16, steps[i]);
+  }
+  cr_expect_eq(memcmp(plain[0].numbers, narrow[0].numbers, plain[0].count * sizeof(double)), 0, "the start");
+  double first = apart(plain[0], plain[1], narrow[1]), last = apart(plain[0], plain[2], narrow[2]);
+  expect_within(first, 1e-5, "after one step");
+  expect_within(last, 0x1p-5, "after eight");
+  cr_expect_gt(last, first);
+  for (int i = 0; i < 3; i++) {
+    free(plain[i].numbers);
+    free(narrow[i].numbers);
+  }
 }
 
 Test(trainer, a_finished_phase_is_taken_as_it_is) {

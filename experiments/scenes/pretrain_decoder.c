@@ -223,7 +223,7 @@ static void backward(Course *c, Run *run, const Passed *p, Tensor lse, Tensor wo
   cross_entropy_bwd(run->ops, dnormed, model->decoder.head.d, p->normed, model->decoder.head.w, p->label, lse,
                     1.0 / (double)n, work);
   rmsnorm_back(run, &model->decoder.norm, dhidden, dnormed, p->hidden, p->rstd);
-  gather_bwd(run->ops, dx, dhidden, p->predicting);
+  scatter_fwd(run->ops, dx, dhidden, p->predicting);
   decoder_bwd(run, model, &c->tape, dx);
   for (size_t k = 0; k < WORDS; k++)
     gather_bwd(run->ops, model->decoder.embedding.d, dx, p->index[k]);

@@ -63,7 +63,7 @@ typedef struct Lesson {
 
 static Tensor head(const Lesson *l, size_t which, int tag) {
   size_t width = l->store->model->config.vision.width, first = which * ALL_CLASSES;
-  Tensor all = tensor_2(l->heads, l->ops->real, 4 * ALL_CLASSES, width);
+  Tensor all = tensor_2(l->heads, ops_fine(l->ops), 4 * ALL_CLASSES, width);
   for (int i = 0; i < tag; i++)
     first += tag_classes[i];
   return tensor_rows(all, first, tag_classes[tag]);
@@ -71,7 +71,7 @@ static Tensor head(const Lesson *l, size_t which, int tag) {
 
 static Tensor heads_all(const Lesson *l, size_t which) {
   size_t width = l->store->model->config.vision.width;
-  return tensor_rows(tensor_2(l->heads, l->ops->real, 4 * ALL_CLASSES, width), which * ALL_CLASSES, ALL_CLASSES);
+  return tensor_rows(tensor_2(l->heads, ops_fine(l->ops), 4 * ALL_CLASSES, width), which * ALL_CLASSES, ALL_CLASSES);
 }
 
 /* What of the heads goes on from step to step. */
@@ -177,7 +177,7 @@ static Status make_room(Lesson *l) {
 
 static void move_heads(Lesson *l, double rate, uint64_t step) {
   AdamW rule = {.rate = rate, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = step, .factor = 1.0};
-  adamw(l->ops, heads_all(l, 0), heads_all(l, 2), heads_all(l, 3), heads_all(l, 1), &rule);
+  adamw(l->ops, heads_all(l, 0), heads_all(l, 2), heads_all(l, 3), heads_all(l, 1), TENSOR_NONE, &rule);
 }
 
 static Status step(Lesson *l, const PretrainPlan *plan, size_t number, double *loss) {
@@ -247,7 +247,7 @@ static Status prepare(Lesson *l, const PretrainPlan *plan) {
   TRY(store_train(l->store, 1U << GROUP_VISION));
   TRY(optimiser_alloc(&l->optimiser, l->store));
   TRY(ops_alloc(l->ops, views * 3 * c->vision.picture * c->vision.picture * real, &l->pictures));
-  TRY(ops_alloc(l->ops, 4 * ALL_CLASSES * c->vision.width * real, &l->heads));
+  TRY(ops_alloc(l->ops, 4 * ALL_CLASSES * c->vision.width * (dtype_bits(ops_fine(l->ops)) / 8), &l->heads));
   normal_fill(l->ops, heads_all(l, 0), rng_make(plan->seed, RNG_WEIGHTS, UINT32_MAX), 0, 0.02);
   l->is_global = calloc(views, sizeof *l->is_global);
   l->tape.layers = calloc(c->vision.used + 1, sizeof *l->tape.layers);

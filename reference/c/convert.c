@@ -1,4 +1,4 @@
-/* convert.c: numbers of the types that weights are stored in, as reals. */
+/* convert.c: numbers of the types that weights are stored in, as reals and from them. */
 #include "convert.h"
 
 #include "vector.h"
@@ -52,4 +52,10 @@ void c_convert(real *to, Tensor from, size_t first, size_t count) {
   default:
     REQUIRE(false, "weights of type %s", dtype_name(from.dtype));
   }
+}
+
+void c_round(Tensor to, size_t first, const real *from, size_t count) {
+  Tensor all = {.data = to.data, .dtype = to.dtype, .rank = 1, .size = {first + count}, .pitch = 1};
+  for (size_t i = 0; i < count; i++)
+    tensor_set(all, first + i, (double)from[i]);
 }

@@ -1,6 +1,7 @@
 /* optimiser.c: the norm of a gradient and a step of AdamW. */
 #include <math.h>
 
+#include "convert.h"
 #include "spans.h"
 #include "vector.h"
 
@@ -60,12 +61,16 @@ C_CLONES static void adamw_span(real *restrict p, real *restrict m, real *restri
   }
 }
 
-void C_OPERATION(adamw)(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const AdamW *rule) {
+void C_OPERATION(adamw)(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, Tensor copy, const AdamW *rule) {
   Step step = step_of(rule);
-  Spans spans =
-      spans_of(p, tensor_contiguous(p) && tensor_contiguous(m) && tensor_contiguous(v) && tensor_contiguous(gradient));
+  Spans spans = spans_of(p, tensor_contiguous(p) && tensor_contiguous(m) && tensor_contiguous(v) &&
+                                tensor_contiguous(gradient) && tensor_contiguous(copy));
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (tensor_count(p) >= SPANS_FOR_THREADS)
-  for (size_t i = 0; i < spans.count; i++)
-    adamw_span(span_at(spans, i, p), span_at(spans, i, m), span_at(spans, i, v), span_at(spans, i, gradient),
-               span_count(spans, i), &step);
+  for (size_t i = 0; i < spans.count; i++) {
+    real *moved = span_at(spans, i, p);
+    adamw_span(moved, span_at(spans, i, m), span_at(spans, i, v), span_at(spans, i, gradient), span_count(spans, i),
+               &step);
+    if (copy.data)
+      c_round(copy, span_place(spans, i, copy), moved, span_count(spans, i));
+  }
 }

@@ -28,8 +28,12 @@ static inline size_t span_count(Spans spans, size_t i) {
   return spans.width - column < SPAN ? spans.width - column : SPAN;
 }
 
+static inline size_t span_place(Spans spans, size_t i, Tensor x) {
+  return i / spans.across * x.pitch + i % spans.across * SPAN;
+}
+
 static inline real *span_at(Spans spans, size_t i, Tensor x) {
-  return c_row(x, i / spans.across) + i % spans.across * SPAN;
+  return (real *)x.data + span_place(spans, i, x);
 }
 
 #endif

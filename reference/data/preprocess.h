@@ -12,10 +12,10 @@
 extern const unsigned char clip_mean_colour[3];
 
 /* clip_normalize: y[c, i, j] = (x[i, j, c] / 255 - mean[c]) / std[c], colours first, in the order R, G, B.
- * Shapes: image (H, W), y (3, H, W) contiguous, F32 or F64; anything else is the caller's mistake.
+ * Shapes: image (H, W), y (3, H, W) contiguous, F32, F64 or BF16; anything else is the caller's mistake.
  * F32 is rounded where NumPy rounds: after the product with 1/255 (itself in double), the difference and the quotient;
- * it is equal to the last bit. F64 is the same in double. The torchvision processor of transformers folds 1/255 into
- * mean and std instead and differs by up to 2.4e-7. */
+ * it is equal to the last bit. F64 is the same in double, BF16 is F32 rounded. The torchvision processor of
+ * transformers folds 1/255 into mean and std instead and differs by up to 2.4e-7. */
 void clip_normalize(Image image, Tensor y);
 
 /* clip_crop: the shorter side resized to `side`, the longer in proportion (rounded down), then side x side from the

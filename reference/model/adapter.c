@@ -89,7 +89,7 @@ Tensor former_fwd(Run *run, const Model *model, const Former *former, const char
   former_keys(run, model, former, x, t);
   t->q_all = run_reals(run, rows, c);
   t->o = run_reals(run, rows, c);
-  t->lse = run_reals(run, rows, attention.heads);
+  t->lse = run_fine(run, rows, attention.heads);
   t->out = run_reals(run, rows, c);
   gather_fwd(run->ops, t->q_all, t->q, t->each, WRITE_SET);
   attention_fwd(run->ops, t->o, t->lse, t->q_all, t->k, t->v, &attention, &t->query_rows, &t->key_rows);
@@ -99,11 +99,16 @@ Tensor former_fwd(Run *run, const Model *model, const Former *former, const char
   return y;
 }
 
+/* dq is fine, since all views add to it; so is the gradient of the query, which is a parameter and an activation. Each
+ * goes to the other type by a gather of the rows as they stand. */
 static void former_queries_bwd(Run *run, Former *former, const FormerTape *t, Tensor dq) {
   Linear to_q = third(&former->in, 0);
-  Tensor dquery_in = run_zeros(run, dq.size[0], dq.size[1]);
-  linear_back(run, &to_q, dquery_in, dq, t->query_in);
-  layernorm_back(run, &former->norm_query, former->query.d, dquery_in, former->query.w, t->query_mean, t->query_rstd);
+  Tensor as_they_stand = tensor_rows(t->each, 0, t->queries), rounded = run_reals(run, dq.size[0], dq.size[1]);
+  Tensor dquery_in = run_zeros(run, dq.size[0], dq.size[1]), dquery = run_zeros(run, dq.size[0], dq.size[1]);
+  gather_fwd(run->ops, rounded, dq, as_they_stand, WRITE_SET);
+  linear_back(run, &to_q, dquery_in, rounded, t->query_in);
+  layernorm_back(run, &former->norm_query, dquery, dquery_in, former->query.w, t->query_mean, t->query_rstd);
+  gather_bwd(run->ops, former->query.d, dquery, as_they_stand);
 }
 
 static void former_keys_bwd(Run *run, Former *former, const FormerTape *t, Tensor dk, Tensor dv, Tensor dx) {
@@ -119,13 +124,15 @@ void former_bwd(Run *run, const Model *model, Former *former, const FormerTape *
   Attention attention = former_attention(&model->config);
   size_t c = dy.size[1], rows = dy.size[0], keys = t->x.size[0], mark = run_mark(run);
   Tensor dout = run_zeros(run, rows, c), d_o = run_zeros(run, rows, c), dq_all = run_zeros(run, rows, c);
-  Tensor dq = run_zeros(run, t->queries, c), dk = run_zeros(run, keys, c), dv = run_zeros(run, keys, c);
+  Tensor dq = run_fine_zeros(run, t->queries, c), dk = run_zeros(run, keys, c), dv = run_zeros(run, keys, c);
   layernorm_back(run, &former->norm_out, dout, dy, t->out, t->out_mean, t->out_rstd);
   linear_back(run, &former->out, d_o, dout, t->o);
   attention_bwd(run->ops, dq_all, dk, dv, d_o, t->o, t->lse, t->q_all, t->k, t->v, &attention, &t->query_rows,
                 &t->key_rows);
   gather_bwd(run->ops, dq, dq_all, t->each);
+  size_t queries_mark = run_mark(run);
   former_queries_bwd(run, former, t, dq);
+  run_release(run, queries_mark);
   former_keys_bwd(run, former, t, dk, dv, dx);
   run_release(run, mark);
 }
@@ -147,7 +154,7 @@ static void gate_fwd(Run *run, const Model *model, BridgeTape *t) {
   const Switches *s = &model->config.switches;
   size_t n = t->x.size[0];
   t->clean = run_reals(run, n, 2);
-  t->z = run_reals(run, n, 2);
+  t->z = run_fine(run, n, 2);
   linear_fwd(run->ops, t->clean, t->x, model->adapter.gate.w, TENSOR_NONE, WRITE_SET);
   t->raw = t->clean;
   t->noise = TENSOR_NONE;
@@ -156,7 +163,7 @@ static void gate_fwd(Run *run, const Model *model, BridgeTape *t) {
       t->raw = run_reals(run, n, 2);
       linear_fwd(run->ops, t->raw, t->x, model->adapter.noise.w, TENSOR_NONE, WRITE_SET);
     }
-    t->noise = run_reals(run, n, 2);
+    t->noise = run_fine(run, n, 2);
     normal_fill(run->ops, t->noise, rng_make(run->seed, RNG_GATE_NOISE, run->step), 0, 1.0);
   }
   noisy_gate_fwd(run->ops, t->z, t->clean, t->raw, t->noise, s->gate_floor);
@@ -178,7 +185,7 @@ static void mixture_fwd(Run *run, const Model *model, const Former *former, cons
                         BridgeTape *t) {
   size_t n = t->x.size[0];
   t->experts = experts_of(run_reals(run, 2 * n, y.size[1]));
-  t->s = run_reals(run, n, 2);
+  t->s = run_fine(run, n, 2);
   t->formed = former_fwd(run, model, former, name, t->x, views, &t->former);
   mlp_fwd(run, &model->adapter, expert(t->experts, 0), t->x, &t->mlp);
   mlp_fwd(run, &model->adapter, expert(t->experts, 1), t->formed, &t->mlp_former);
@@ -189,7 +196,7 @@ static void mixture_fwd(Run *run, const Model *model, const Former *former, cons
 
 static void mixture_bwd(Run *run, Model *model, Former *former, const BridgeTape *t, Tensor dy, Tensor dx) {
   size_t n = dy.size[0];
-  Tensor dexperts = experts_of(run_zeros(run, 2 * n, dy.size[1])), dz = run_zeros(run, n, 2);
+  Tensor dexperts = experts_of(run_zeros(run, 2 * n, dy.size[1])), dz = run_fine_zeros(run, n, 2);
   Tensor dformed = run_zeros(run, n, t->x.size[1]);
   expert_mix_bwd(run->ops, dz, dexperts, dy, t->s, t->experts, model->config.switches.gate_epsilon);
   gate_bwd(run, model, t, dz, dx);

@@ -65,7 +65,7 @@ static Tensor layer_fwd(Run *run, const Model *model, size_t i, Tensor x, Tensor
   t->normed1 = rmsnorm(run, &layer->norm1, x, c->epsilon, &t->rstd1);
   t->qkv = run_reals(run, n, qkv_width(c));
   t->o = run_reals(run, n, c->heads * c->head);
-  t->lse = run_reals(run, n, c->heads);
+  t->lse = run_fine(run, n, c->heads);
   linears(run, (const Linear *[]){&layer->q, &layer->k, &layer->v}, 3, t->qkv, t->normed1);
   rope(run->ops, rotated(c, t->qkv), position, model->frequency, false);
   attend(run, c, t, rows, cache, i);

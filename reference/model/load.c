@@ -204,6 +204,7 @@ static Status load(Loading *loading) {
         STATUS_INPUT, "%s does not hold this model: %zu tensors are missing, %zu unexpected, %zu misshapen%s",
         checkpoint->part[0].path, loading->missing, loading->unexpected, loading->misshapen, loading->names);
   TRY(ops_alloc(store->ops, loading->bytes, &store->values));
+  store->value_bytes = loading->bytes;
   loading->base = store->values;
   loading->bytes = 0;
   model_walk(store->model, take, loading);
@@ -246,14 +247,6 @@ static void list(void *context, const Entry *entry) {
   saving->count++;
 }
 
-static void narrow(const Saving *saving, size_t i, double value) {
-  if (saving->dtype == DTYPE_F32)
-    ((float *)saving->converted)[i] = (float)value;
-  else
-    ((uint16_t *)saving->converted)[i] =
-        saving->dtype == DTYPE_BF16 ? bf16_from_float((float)value) : f16_from_float((float)value);
-}
-
 /* The numbers of one parameter, read back from the backend, in the file's order and type. */
 static Status fetch(void *context, const NamedTensor *wanted, const void **data) {
   const Saving *saving = context;
@@ -264,8 +257,9 @@ static Status fetch(void *context, const NamedTensor *wanted, const void **data)
   Tensor value = entry->parameter->w;
   Tensor raw = tensor_1(saving->raw, value.dtype, tensor_count(value));
   ops_read(saving->store->ops, saving->raw, value.data, tensor_bytes(value));
+  Tensor converted = tensor_1(saving->converted, saving->dtype, raw.size[0]);
   for (size_t i = 0; i < raw.size[0]; i++)
-    narrow(saving, in_file(entry, i), tensor_get(raw, i));
+    tensor_set(converted, in_file(entry, i), tensor_get(raw, i));
   *data = saving->converted;
   return status_ok();
 }

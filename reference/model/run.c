@@ -81,26 +81,38 @@ static void *carve(Run *run, size_t count, size_t size) {
   return piece;
 }
 
-static size_t real_size(const Run *run) {
-  return dtype_bits(run->ops->real) / 8;
+static Tensor carve_matrix(Run *run, Dtype dtype, size_t rows, size_t columns) {
+  return tensor_2(carve(run, rows * columns, dtype_bits(dtype) / 8), dtype, rows, columns);
 }
 
 Tensor run_reals(Run *run, size_t rows, size_t columns) {
-  return tensor_2(carve(run, rows * columns, real_size(run)), run->ops->real, rows, columns);
+  return carve_matrix(run, run->ops->real, rows, columns);
+}
+
+Tensor run_fine(Run *run, size_t rows, size_t columns) {
+  return carve_matrix(run, ops_fine(run->ops), rows, columns);
 }
 
 Tensor run_vector(Run *run, size_t count) {
-  return tensor_1(carve(run, count, real_size(run)), run->ops->real, count);
+  Tensor column = run_fine(run, count, 1);
+  return tensor_1(column.data, column.dtype, count);
 }
 
 Tensor run_integers(Run *run, size_t count) {
   return tensor_1(carve(run, count, sizeof(int32_t)), DTYPE_I32, count);
 }
 
-Tensor run_zeros(Run *run, size_t rows, size_t columns) {
-  Tensor tensor = run_reals(run, rows, columns);
+static Tensor zeroed(Run *run, Tensor tensor) {
   ops_zero(run->ops, tensor);
   return tensor;
+}
+
+Tensor run_zeros(Run *run, size_t rows, size_t columns) {
+  return zeroed(run, run_reals(run, rows, columns));
+}
+
+Tensor run_fine_zeros(Run *run, size_t rows, size_t columns) {
+  return zeroed(run, run_fine(run, rows, columns));
 }
 
 Tensor run_upload(Run *run, const int32_t *values, size_t count) {
@@ -151,7 +163,7 @@ Ragged run_even(Run *run, size_t count, size_t rows) {
 /* A contiguous tensor's numbers in the host's memory. */
 static Tensor read_back(Run *run, Tensor tensor) {
   Tensor host = tensor;
-  host.data = run_host(run, tensor_bytes(tensor) / sizeof(int32_t));
+  host.data = run_host(run, tensor_bytes(tensor) / sizeof(int32_t) + 1); /* two bytes may be left over */
   ops_read(run->ops, host.data, tensor.data, tensor_bytes(tensor));
   return host;
 }

@@ -31,12 +31,15 @@ void run_reset(Run *run);
 Run run_dry(const Ops *dry);
 bool run_is_dry(const Run *run);
 
-/* run_reals (rows x columns), run_vector, run_integers: the next piece, holding anything. run_zeros: a gradient, to be
- * added to. Carving more than was measured is the caller's mistake. */
+/* run_reals, run_fine (rows x columns), run_vector (fine), run_integers: the next piece, holding anything; which tensor
+ * is real and which fine is each operation's to say (ops.h). run_zeros, run_fine_zeros: a gradient, to be added to.
+ * Carving more than was measured is the caller's mistake. */
 Tensor run_reals(Run *run, size_t rows, size_t columns);
+Tensor run_fine(Run *run, size_t rows, size_t columns);
 Tensor run_vector(Run *run, size_t count);
 Tensor run_integers(Run *run, size_t count);
 Tensor run_zeros(Run *run, size_t rows, size_t columns);
+Tensor run_fine_zeros(Run *run, size_t rows, size_t columns);
 
 /* run_host: integers in the host's memory that live as long as the pass; a few for each row, so too little memory for
  * them stops the program. run_upload: integers of the host's, in backend memory. */

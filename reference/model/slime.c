@@ -248,7 +248,7 @@ static void loss_bwd(Run *run, Model *model, const SlimeTape *t, size_t divisor,
   cross_entropy_bwd(run->ops, dnormed, model->decoder.head.d, t->normed, model->decoder.head.w, t->label, t->lse,
                     factor, t->work);
   rmsnorm_back(run, &model->decoder.norm, dhidden, dnormed, t->hidden, t->hidden_rstd);
-  gather_bwd(run->ops, dx, dhidden, t->predicting);
+  scatter_fwd(run->ops, dx, dhidden, t->predicting);
   run_release(run, mark);
 }
 
@@ -257,8 +257,8 @@ static void local_bwd(Run *run, Model *model, const SlimeTape *t, Tensor dx, Ten
   Tensor dkept = run_reals(run, t->kept_count, width), dordered = run_zeros(run, tokens, width);
   Tensor dlocal = run_zeros(run, tokens, width);
   gather_fwd(run->ops, dkept, dx, t->local_row, WRITE_SET);
-  gather_bwd(run->ops, dordered, dkept, tensor_rows(t->kept, 0, t->kept_count));
-  gather_bwd(run->ops, dlocal, dordered, t->raster);
+  scatter_fwd(run->ops, dordered, dkept, tensor_rows(t->kept, 0, t->kept_count));
+  scatter_fwd(run->ops, dlocal, dordered, t->raster);
   run_note(run, dlocal, "local.tokens.gradient");
   bridge_bwd(run, model, &model->compression, &t->local, dlocal, dfeatures);
   run_release(run, mark);

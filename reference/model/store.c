@@ -7,10 +7,6 @@
 #include "arena.h"
 #include "position.h"
 
-static size_t real_bytes(const Store *store) {
-  return dtype_bits(store->ops->real) / 8;
-}
-
 /* ---- walks that carve ---- */
 
 /* Where the next parameter goes: NULL while sizes are only added up. */
@@ -19,27 +15,33 @@ typedef struct Carver {
   unsigned char *base;
   size_t used;
   unsigned groups;
+  Dtype working;
 } Carver;
 
 static size_t entry_count(const Entry *entry) {
   return tensor_count(entry_shape(entry, NULL, DTYPE_F32));
 }
 
-size_t store_bytes(const Store *store, const Entry *entry) {
-  return arena_size(entry_count(entry), real_bytes(store));
+static size_t entry_bytes(const Entry *entry, Dtype dtype) {
+  return arena_size(entry_count(entry), dtype_bits(dtype) / 8);
 }
 
-static void *carve(Carver *carver, const Entry *entry) {
+size_t store_bytes(const Store *store, const Entry *entry) {
+  return entry_bytes(entry, store->ops->real);
+}
+
+/* Absent while it is measured. */
+static Tensor carve(Carver *carver, const Entry *entry, Dtype dtype) {
   void *piece = carver->base ? carver->base + carver->used : NULL;
-  carver->used += store_bytes(carver->store, entry);
-  return piece;
+  carver->used += entry_bytes(entry, dtype);
+  return piece ? entry_shape(entry, piece, dtype) : TENSOR_NONE;
 }
 
 static void carve_value(void *context, const Entry *entry) {
   Carver *carver = context;
-  void *piece = carve(carver, entry);
-  if (piece)
-    entry->parameter->w = entry_shape(entry, piece, carver->store->ops->real);
+  Tensor value = carve(carver, entry, carver->store->ops->real);
+  if (value.data)
+    entry->parameter->w = value;
 }
 
 static void carve_gradient(void *context, const Entry *entry) {
@@ -47,14 +49,12 @@ static void carve_gradient(void *context, const Entry *entry) {
   entry->parameter->d = TENSOR_NONE;
   if (entry->fixed || !(carver->groups >> entry->group & 1))
     return;
-  void *piece = carve(carver, entry);
-  if (piece)
-    entry->parameter->d = entry_shape(entry, piece, carver->store->ops->real);
+  entry->parameter->d = carve(carver, entry, ops_fine(carver->store->ops));
 }
 
 /* Measure, allocate, carve. */
-static Status carve_all(Store *store, Visit *visit, unsigned groups, void **memory, size_t *bytes) {
-  Carver carver = {.store = store, .groups = groups};
+static Status carve_all(Carver carver, Visit *visit, void **memory, size_t *bytes) {
+  Store *store = carver.store;
   model_walk(store->model, visit, &carver);
   *bytes = carver.used;
   TRY(ops_alloc(store->ops, carver.used, memory));
@@ -76,14 +76,25 @@ static void tie(Model *model) {
 enum { PIECE = 4096 }; /* numbers that go to the backend at once */
 
 void store_put(const Store *store, Tensor to, size_t first, size_t count, const double *values) {
-  float narrow[PIECE];
-  size_t bytes = real_bytes(store);
-  bool single = store->ops->real == DTYPE_F32;
+  double room[PIECE];
+  Tensor piece = tensor_1(room, to.dtype, count);
   REQUIRE(count <= PIECE, "%zu numbers at once", count);
-  for (size_t i = 0; single && i < count; i++)
-    narrow[i] = (float)values[i];
-  ops_write(store->ops, (unsigned char *)to.data + first * bytes, single ? (const void *)narrow : values,
-            count * bytes);
+  for (size_t i = 0; i < count; i++)
+    tensor_set(piece, i, values[i]);
+  ops_write(store->ops, (unsigned char *)to.data + first * (dtype_bits(to.dtype) / 8), room, tensor_bytes(piece));
+}
+
+void store_convert(const Store *store, Tensor to, Tensor from) {
+  double room[PIECE], values[PIECE];
+  size_t count = tensor_count(from), each = dtype_bits(from.dtype) / 8;
+  REQUIRE(tensor_count(to) == count, "%zu numbers become %zu", count, tensor_count(to));
+  for (size_t first = 0; first < count; first += PIECE) {
+    size_t piece = count - first < PIECE ? count - first : PIECE;
+    ops_read(store->ops, room, (const unsigned char *)from.data + first * each, piece * each);
+    for (size_t i = 0; i < piece; i++)
+      values[i] = tensor_get(tensor_1(room, from.dtype, piece), i);
+    store_put(store, to, first, piece, values);
+  }
 }
 
 typedef struct Filling {
@@ -160,7 +171,8 @@ static Status fill_key_positions(const Store *store, Former *former) {
 static size_t carve_tables(Store *store, unsigned char *base) {
   Model *model = store->model;
   size_t patches = config_patches(&model->config), width = model->config.vision.width;
-  size_t half = model->config.decoder.head / 2, bytes = arena_size(patches * width, real_bytes(store));
+  size_t half = model->config.decoder.head / 2;
+  size_t bytes = arena_size(patches * width, dtype_bits(store->ops->real) / 8);
   if (base) {
     model->adapter.former.key_position = tensor_2(base, store->ops->real, patches, width);
     model->compression.key_position = tensor_2(base + bytes, store->ops->real, patches, width);
@@ -183,11 +195,43 @@ Status store_prepare(Store *store) {
   return fill_key_positions(store, &model->compression);
 }
 
+/* ---- working copies ---- */
+
+bool store_owns(const Store *store, Tensor value) {
+  const unsigned char *at = value.data, *base = store->values;
+  return at >= base && at < base + store->value_bytes;
+}
+
+/* The same parameter in other memory: matrices and tables in the working type, the rest as it is. */
+static void carve_working(void *context, const Entry *entry) {
+  Carver *carver = context;
+  Parameter *parameter = entry->parameter;
+  if (!store_owns(carver->store, parameter->w))
+    return;
+  Tensor to = carve(carver, entry, entry->rank > 1 && !entry->input ? carver->working : parameter->w.dtype);
+  if (!to.data)
+    return;
+  store_convert(carver->store, to, parameter->w);
+  parameter->w = to;
+}
+
+Status store_narrow(Store *store, Dtype working) {
+  REQUIRE(working == DTYPE_F32 || working == DTYPE_BF16 || working == DTYPE_F16, "working copies of type %s",
+          dtype_name(working));
+  void *old = store->values, *memory;
+  size_t bytes;
+  TRY(carve_all((Carver){.store = store, .working = working}, carve_working, &memory, &bytes));
+  store->values = memory;
+  store->value_bytes = bytes;
+  ops_free(store->ops, old);
+  tie(store->model);
+  return store_prepare(store);
+}
+
 /* ---- the store ---- */
 
 static Status random_values(Store *store, double spread, uint64_t seed) {
-  size_t bytes;
-  TRY(carve_all(store, carve_value, 0, &store->values, &bytes));
+  TRY(carve_all((Carver){.store = store}, carve_value, &store->values, &store->value_bytes));
   tie(store->model);
   model_walk(store->model, fill, &(Filling){.store = store, .spread = spread, .seed = seed});
   TRY(fill_positions(store, &store->model->adapter.former));
@@ -207,14 +251,18 @@ Status store_train(Store *store, unsigned groups) {
   size_t bytes;
   ops_free(store->ops, store->gradients);
   store->gradients = NULL;
-  TRY(carve_all(store, carve_gradient, groups, &store->gradients, &bytes));
+  TRY(carve_all((Carver){.store = store, .groups = groups}, carve_gradient, &store->gradients, &bytes));
   tie(store->model);
-  store->gradient_count = bytes / real_bytes(store);
+  store->gradient_count = bytes / (dtype_bits(ops_fine(store->ops)) / 8);
   return status_ok();
 }
 
+Tensor store_gradients(const Store *store) {
+  return tensor_1(store->gradients, ops_fine(store->ops), store->gradient_count);
+}
+
 void store_zero(Store *store) {
-  ops_zero(store->ops, tensor_1(store->gradients, store->ops->real, store->gradient_count));
+  ops_zero(store->ops, store_gradients(store));
 }
 
 void store_free(Store *store) {

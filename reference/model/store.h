@@ -7,7 +7,8 @@
 typedef struct Store {
   const Ops *ops;
   Model *model;
-  void *values;          /* of the parameters that are not bound to a mapped file */
+  void *values; /* of the parameters that are not bound to a mapped file */
+  size_t value_bytes;
   void *gradients;       /* of those that are trained */
   void *tables;          /* positions: not parameters */
   size_t gradient_count; /* numbers */
@@ -22,18 +23,31 @@ Status store_random(Store *store, const Ops *ops, Model *model, double spread, u
  * functions above; after a change of a former's position table call it again. */
 Status store_prepare(Store *store);
 
-/* store_train: gradients, zeroed, for the parameters of these groups (bits 1 << Group) and for no others; fixed tables
- * have none. store_zero: zero them again. Errors: STATUS_MEMORY. */
+/* store_narrow: the matrices and tables that operations convert as they use them become working copies of another type
+ * (F32, BF16 or F16), rounded; what is mapped, and the rest, stays. An optimiser keeps finer ones of those that it
+ * trains. Before store_train. Errors: STATUS_MEMORY. */
+Status store_narrow(Store *store, Dtype working);
+
+/* store_train: gradients, fine (ops.h) and zeroed, for the parameters of these groups (bits 1 << Group) and for no
+ * others; fixed tables have none. store_gradients: all of them. store_zero: zero them again. Errors: STATUS_MEMORY. */
 Status store_train(Store *store, unsigned groups);
+Tensor store_gradients(const Store *store);
 void store_zero(Store *store);
+
+/* store_owns: does a parameter's value lie in the store's own memory, where it may be changed? One of a mapped file
+ * does not. */
+bool store_owns(const Store *store, Tensor value);
+
+/* store_convert: to = from, contiguous and of as many numbers, by way of the host; rounded to nearest even. */
+void store_convert(const Store *store, Tensor to, Tensor from);
 
 /* store_free: safe on a zeroed store. */
 void store_free(Store *store);
 
 /* ---- for load.c ---- */
 
-/* store_bytes: what a parameter takes of the store's own memory. store_put: numbers [first, first + count) of a tensor
- * of reals, from doubles; count at most 4096. */
+/* store_bytes: what a parameter takes of the store's own memory. store_put: numbers [first, first + count) of a
+ * contiguous tensor, from doubles, rounded; count at most 4096. */
 size_t store_bytes(const Store *store, const Entry *entry);
 void store_put(const Store *store, Tensor to, size_t first, size_t count, const double *values);
 

@@ -65,7 +65,7 @@ static Tensor layer_fwd(Run *run, const VisionConfig *c, const VisionLayer *laye
   t->normed1 = layernorm(run, &layer->norm1, x, c->epsilon, &t->mean1, &t->rstd1);
   t->qkv = run_reals(run, n, 3 * d);
   t->o = run_reals(run, n, d);
-  t->lse = run_reals(run, n, c->heads);
+  t->lse = run_fine(run, n, c->heads);
   linears(run, (const Linear *[]){&layer->q, &layer->k, &layer->v}, 3, t->qkv, t->normed1);
   attention_fwd(run->ops, t->o, t->lse, tensor_columns(t->qkv, 0, d), tensor_columns(t->qkv, d, d),
                 tensor_columns(t->qkv, 2 * d, d), &attention, rows, rows);

@@ -69,10 +69,11 @@ Status tower_add(Tower *tower, const Slices *slices, size_t first, size_t *taken
   return status_ok();
 }
 
-/* The first of the reals that F16 cannot hold, or `count`. */
-static size_t narrow(uint16_t *to, const void *reals, Dtype real, size_t count) {
+/* The first of the reals that F16 cannot hold, or their count. */
+static size_t narrow(uint16_t *to, Tensor reals) {
+  size_t count = tensor_count(reals);
   for (size_t i = 0; i < count; i++) {
-    double value = real == DTYPE_F64 ? ((const double *)reals)[i] : (double)((const float *)reals)[i];
+    double value = tensor_get(reals, i);
     if (!(fabs(value) <= 65504.0))
       return i;
     to[i] = f16_from_float((float)value);
@@ -90,7 +91,7 @@ Status tower_run(Tower *tower, uint16_t *features, size_t *bad) {
   Tensor x = vision_fwd(&tower->run, tower->store->model, batch_of(tower, tower->count), &tower->tape.vision);
   ops_read(ops, tower->host, x.data, tensor_bytes(x));
   TRY(ops_status(ops));
-  *bad = narrow(features, tower->host, ops->real, numbers) / view;
+  *bad = narrow(features, tensor_1(tower->host, ops->real, numbers)) / view;
   tower->count = 0;
   return status_ok();
 }

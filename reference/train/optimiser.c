@@ -17,16 +17,28 @@ enum { PIECE = 1 << 16 }; /* numbers whose change is measured at once */
 typedef struct Filling {
   Optimiser *optimiser;
   size_t count, widest; /* numbers of the widest row */
+  bool masters;         /* some are needed */
   bool failed;
 } Filling;
 
-/* The moments lie as the gradients do, first all m, then all v. */
+/* The moments lie as the gradients do: first all m, then all v, then masters, if there are any. */
 static Tensor moment_of(const Optimiser *optimiser, Tensor gradient, size_t which) {
   const Store *store = optimiser->store;
-  size_t all = store->gradient_count * (dtype_bits(store->ops->real) / 8);
   size_t offset = (size_t)((unsigned char *)gradient.data - (unsigned char *)store->gradients);
-  gradient.data = (unsigned char *)optimiser->moments + which * all + offset;
+  gradient.data = (unsigned char *)optimiser->moments + which * tensor_bytes(store_gradients(store)) + offset;
   return gradient;
+}
+
+static Tensor master_of(const Optimiser *optimiser, Tensor value, Tensor gradient) {
+  if (value.dtype == gradient.dtype)
+    return value;
+  Tensor master = moment_of(optimiser, gradient, 2);
+  store_convert(optimiser->store, master, value);
+  return master;
+}
+
+Tensor slot_copy(const Slot *slot) {
+  return slot->w.data == slot->p.data ? TENSOR_NONE : slot->w;
 }
 
 static void fill_slot(void *context, const Entry *entry) {
@@ -35,12 +47,18 @@ static void fill_slot(void *context, const Entry *entry) {
   Tensor w = entry->parameter->w, d = entry->parameter->d;
   if (!d.data)
     return;
-  REQUIRE(tensor_same(w, d), "%s is trained, but its values are %s", entry->name, dtype_name(w.dtype));
+  REQUIRE(store_owns(optimiser->store, w), "%s is trained, but its values are not the store's own", entry->name);
+  filling->masters |= w.dtype != d.dtype;
   if (optimiser->slots) {
     char *name = strdup(entry->name);
     filling->failed |= !name;
     Slot *slot = &optimiser->slots[filling->count];
-    *slot = (Slot){.entry = *entry, .w = w, .d = d, .m = moment_of(optimiser, d, 0), .v = moment_of(optimiser, d, 1)};
+    *slot = (Slot){.entry = *entry,
+                   .w = w,
+                   .p = master_of(optimiser, w, d),
+                   .d = d,
+                   .m = moment_of(optimiser, d, 0),
+                   .v = moment_of(optimiser, d, 1)};
     slot->entry.name = name;
   }
   filling->count++;
@@ -54,10 +72,10 @@ static Status no_memory(void) {
 static Status alloc(Optimiser *optimiser) {
   const Store *store = optimiser->store;
   Filling filling = {.optimiser = optimiser, .widest = PIECE};
-  size_t real = dtype_bits(store->ops->real) / 8;
+  Tensor all = store_gradients(store);
   model_walk(store->model, fill_slot, &filling);
-  TRY(ops_alloc(store->ops, 2 * store->gradient_count * real, &optimiser->moments));
-  TRY(ops_alloc(store->ops, filling.widest * real, &optimiser->old));
+  TRY(ops_alloc(store->ops, (filling.masters ? 3 : 2) * tensor_bytes(all), &optimiser->moments));
+  TRY(ops_alloc(store->ops, filling.widest * (dtype_bits(all.dtype) / 8), &optimiser->old));
   TRY(ops_alloc(store->ops, 2 * GROUP_COUNT * sizeof(double), &optimiser->totals));
   optimiser->slots = calloc(filling.count + 1, sizeof *optimiser->slots);
   if (!optimiser->slots)
@@ -123,21 +141,21 @@ static void gradient_norms(const Optimiser *optimiser, const OptimiserRule *rule
 /* The step of some rows of a parameter; their squares and those of their change go into the totals. */
 static void move_measured(const Optimiser *optimiser, const Slot *slot, const AdamW *rule, size_t first, size_t count) {
   const Ops *ops = optimiser->store->ops;
-  Tensor w = tensor_rows(slot->w, first, count), old = w;
+  Tensor p = tensor_rows(slot->p, first, count), copy = slot_copy(slot), old = p;
   old.data = optimiser->old;
-  sum_squares(ops, total_of(optimiser, 1, slot->entry.group), w);
-  ops_copy(ops, old, w);
-  adamw(ops, w, tensor_rows(slot->m, first, count), tensor_rows(slot->v, first, count),
-        tensor_rows(slot->d, first, count), rule);
+  sum_squares(ops, total_of(optimiser, 1, slot->entry.group), p);
+  ops_copy(ops, old, p);
+  adamw(ops, p, tensor_rows(slot->m, first, count), tensor_rows(slot->v, first, count),
+        tensor_rows(slot->d, first, count), copy.data ? tensor_rows(copy, first, count) : copy, rule);
   ops_scale(ops, old, -1.0);
-  ops_add(ops, old, w);
+  ops_add(ops, old, p);
   sum_squares(ops, total_of(optimiser, 0, slot->entry.group), old);
 }
 
 static void move(const Optimiser *optimiser, const Slot *slot, const AdamW *rule, bool measure) {
   size_t rows = slot->w.size[0], width = tensor_width(slot->w), block = width < PIECE ? PIECE / width : 1;
   if (!measure)
-    adamw(optimiser->store->ops, slot->w, slot->m, slot->v, slot->d, rule);
+    adamw(optimiser->store->ops, slot->p, slot->m, slot->v, slot->d, slot_copy(slot), rule);
   for (size_t first = 0; measure && first < rows; first += block)
     move_measured(optimiser, slot, rule, first, rows - first < block ? rows - first : block);
 }

@@ -2,24 +2,31 @@
  *
  * A group that does not move in a step keeps its values, its moments and its count of steps, so that its bias
  * correction goes on where it stopped when its turn comes again. Weight decay acts on matrices and tables only, not on
- * biases and norms, as in HF's trainer. */
+ * biases and norms, as in HF's trainer.
+ *
+ * A parameter whose value is coarser than what an optimiser keeps (a working copy in BF16 or F16) has a finer one here,
+ * its master: small steps, which rounding would lose, add up there, and the working copy is the master rounded. */
 #ifndef SEESAW_OPTIMISER_H
 #define SEESAW_OPTIMISER_H
 
 #include "store.h"
 
-/* A parameter that is trained: its value, gradient and moments, all in the backend's memory and real type. */
+/* A parameter that is trained: the value w that the model computes with and the value p that steps move, which are the
+ * same tensor unless w is a working copy; gradient and moments. All in the backend's memory; all but w fine (ops.h). */
 typedef struct Slot {
   Entry entry; /* its name is the slot's own */
-  Tensor w, d, m, v;
+  Tensor w, p, d, m, v;
 } Slot;
+
+/* slot_copy: w if it is a working copy; else absent. */
+Tensor slot_copy(const Slot *slot);
 
 typedef struct Optimiser {
   const Store *store;
   size_t count;
   Slot *slots;                  /* in the order of the walk */
   uint64_t steps[GROUP_COUNT];  /* that each group has moved */
-  void *moments, *old, *totals; /* backend memory: m and v; rows before their step; sums of squares */
+  void *moments, *old, *totals; /* backend memory: m, v and masters; rows before their step; sums of squares */
 } Optimiser;
 
 typedef struct OptimiserRule {
@@ -41,8 +48,9 @@ typedef struct OptimiserReport {
 OptimiserRule optimiser_rule(void);
 
 /* optimiser_alloc: moments, zero, of the parameters that have gradients now (store_train). The store must stay, and be
- * trained no differently, while the optimiser is used. A trained parameter that is not in the backend's real type
- * (still mapped) is the caller's mistake. Errors: STATUS_MEMORY. optimiser_free: safe on a zeroed one. */
+ * trained no differently, while the optimiser is used. Masters begin as their working copies are. A trained parameter
+ * whose value is not the store's own (still mapped) is the caller's mistake. Errors: STATUS_MEMORY. optimiser_free:
+ * safe on a zeroed one. */
 Status optimiser_alloc(Optimiser *optimiser, const Store *store);
 void optimiser_free(Optimiser *optimiser);
 

@@ -41,7 +41,7 @@ static Tensor tensor_of(const Parts *parts, size_t i) {
   if (!slot)
     return parts->snapshot->others[i - parts->slots].tensor;
   size_t kind = i % kinds(parts->snapshot);
-  return kind == 0 ? slot->w : kind == 1 ? slot->m : slot->v;
+  return kind == 0 ? slot->p : kind == 1 ? slot->m : slot->v;
 }
 
 static void parts_free(Parts *parts) {
@@ -110,10 +110,13 @@ static void write_part(const Parts *parts, size_t i, const void *from) {
   Tensor tensor = tensor_of(parts, i);
   size_t each = dtype_bits(tensor.dtype) / 8;
   bool transposed = is_transposed(parts, i);
+  const Slot *slot = slot_of(parts, i);
+  const Store *store = parts->snapshot->optimiser->store;
   if (transposed)
     turn(parts->turned, from, tensor_width(tensor), tensor.size[0], each);
-  ops_write(parts->snapshot->optimiser->store->ops, tensor.data, transposed ? parts->turned : from,
-            tensor_bytes(tensor));
+  ops_write(store->ops, tensor.data, transposed ? parts->turned : from, tensor_bytes(tensor));
+  if (slot && tensor.data == slot->p.data && slot_copy(slot).data)
+    store_convert(store, slot->w, slot->p);
 }
 
 static Digest add_part(Digest so_far, const Parts *parts, size_t i, const void *data) {

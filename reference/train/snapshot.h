@@ -1,8 +1,9 @@
 /* snapshot.h: the state of a phase as a safetensors file, written whole or not at all.
  *
- * Values stand under their names in HF checkpoints, in the backend's real type and the files' layout; with moments also
- * NAME.m and NAME.v. The metadata hold the counters, the text that tells which run it is of (identity), and digests of
- * all tensors and of the metadata themselves. Random numbers need no state: they follow from the seed and the step. */
+ * Values stand under their names in HF checkpoints, as the optimiser keeps them (fine: ops.h; of a working copy its
+ * master, so that nothing is lost) and in the files' layout; with moments also NAME.m and NAME.v. The metadata hold the
+ * counters, the text that tells which run it is of (identity), and digests of all tensors and of the metadata
+ * themselves. Random numbers need no state: they follow from the seed and the step. */
 #ifndef SEESAW_SNAPSHOT_H
 #define SEESAW_SNAPSHOT_H
 

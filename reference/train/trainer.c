@@ -190,8 +190,7 @@ static Status passes(Trainer *t, Sums *sums) {
                         "the longest a sample may be (longest)",
                         phase->name, t->counts.steps + 1, phase->longest);
   if (phase->accumulate > 1)
-    ops_scale(t->store->ops, tensor_1(t->store->gradients, t->ops.real, t->store->gradient_count),
-              1.0 / (double)sums->trained);
+    ops_scale(t->store->ops, store_gradients(t->store), 1.0 / (double)sums->trained);
   return status_ok();
 }
 
