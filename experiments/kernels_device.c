@@ -7,6 +7,7 @@
 
 #include "c.h"
 #include "cases.h"
+#include "cuda.h"
 #include "json.h"
 #include "options.h"
 #include "progress.h"
@@ -44,16 +45,23 @@ static Status open_c(Device *device, Dtype real) {
   return c_open(&device->ops, real, 0);
 }
 
-/* The GPU, and its kernels on the host: opened here once they are part of the build. */
 static Status open_cuda(Device *device, Dtype real) {
-  (void)device, (void)real;
-  return status_error(STATUS_UNAVAILABLE, "this program was built without CUDA: there is no device cuda");
+  CudaDevice card;
+  TRY(cuda_device(&card));
+  snprintf(device->name, sizeof device->name, "%.180s", card.name);
+  device->kind = "cuda";
+  device->cache = (size_t)64 << 20; /* more than any card's L2 so far holds of one tensor */
+  device->clock = (Clock){start_host, stop_host, device};
+  return cuda_open(&device->ops, real);
 }
 
 static Status open_stand_in(Device *device, Dtype real) {
-  (void)device, (void)real;
-  return status_error(STATUS_UNAVAILABLE, "this program was built without the kernels on the host: there is no device "
-                                          "host");
+  name_processor(device);
+  device->kind = "host";
+  device->cache = (size_t)1 << 20;
+  device->slow = true;
+  device->clock = (Clock){start_host, stop_host, device};
+  return stand_in_open(&device->ops, real, STAND_IN_FORWARD, 1);
 }
 
 static Status open_any(Device *device, Dtype real) {
@@ -80,6 +88,10 @@ Status device_open(Device *device, const char *which, Dtype real) {
 void device_close(Device *device) {
   if (device->kind && strcmp(device->kind, "c") == 0)
     c_close(&device->ops);
+  else if (device->kind && strcmp(device->kind, "host") == 0)
+    stand_in_close(&device->ops);
+  else if (device->kind)
+    cuda_close(&device->ops);
   *device = (Device){0};
 }
 

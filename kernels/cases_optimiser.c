@@ -26,14 +26,14 @@ static void call_square(const Placed *p) {
   sum_squares(p->ops, p->tensor[0], p->tensor[1]);
 }
 
-/* ---- adamw: rows, columns (0: a vector), step ---- */
+/* ---- adamw: rows, columns (0: a vector), step, the working copy: none, bf16, fp16, real ---- */
 
 static const Shape adamw_shapes[] = {
     {"one", .n = {1, 0, 1}},  {"odd", .n = {7, 61, 3}},         {"a vector", .n = {1031, 0, 100000}},
     {"none", .n = {0, 0, 1}}, {"whole words", .n = {64, 0, 2}}, {"adapter's fc2", .real = true, .n = {4096, 4096, 7}},
 };
 
-enum { P, M, V, GRADIENT };
+enum { P, M, V, GRADIENT, COPY };
 
 static void adamw_make(Workload *p, const size_t n[]) {
   static const char *const names[] = {"p", "m", "v", "gradient"};
@@ -48,6 +48,12 @@ static void adamw_make(Workload *p, const size_t n[]) {
   for (size_t i = 0, count = piece_count(&p->piece[V]); i < count && v; i++)
     v[i] = fabs(v[i]) * 0.25; /* squares, so positive */
   piece_round(p, &p->piece[V]);
+  static const Kind kinds[] = {OF_REAL, OF_BF16, OF_F16, OF_REAL};
+  Piece *copy =
+      n[1] > 0 ? piece_matrix(p, "copy", kinds[n[3]], n[0], n[1]) : piece_vector(p, "copy", kinds[n[3]], n[0]);
+  piece_set(copy, 3.0);
+  if (n[3] == 0)
+    piece_none(copy);
 }
 
 static void call_adamw(const Placed *p) {
@@ -59,7 +65,7 @@ static void call_adamw(const Placed *p) {
                       .decay = 0.1,
                       .step = p->workload->shape->n[2],
                       .factor = 0.7};
-  adamw(p->ops, t[P], t[M], t[V], t[GRADIENT], &rule);
+  adamw(p->ops, t[P], t[M], t[V], t[GRADIENT], t[COPY], &rule);
 }
 
 static const Case list[] = {

@@ -11,7 +11,9 @@
 
 double tolerance_units(Dtype dtype, double sum, bool rounded) {
   double unit = dtype == DTYPE_F64 ? 0x1p-53 : 0x1p-24;
-  return 8.0 * sqrt(sum) * unit + (dtype == DTYPE_BF16 || rounded ? 8.0 * 0x1p-8 : 0.0);
+  return 8.0 * sqrt(sum) * unit + (dtype == DTYPE_BF16 || rounded ? 8.0 * 0x1p-8
+                                   : dtype == DTYPE_F16           ? 8.0 * 0x1p-11
+                                                                  : 0.0);
 }
 
 void compare(Comparison *c, const double *is, const double *should) {

@@ -1,5 +1,6 @@
 /* operations.h: what tests of operations share: tensors filled from a seed and fenced by guards, the derived tolerance,
- * gradients against central differences, and a body that runs in float and double on several numbers of threads.
+ * gradients against central differences, and a body that runs in float and double on several numbers of threads and, in
+ * float, on the kernels' stand-in in several orders of threads.
  *
  *   static void body(Trial *t, const void *sizes) {
  *     Tensor x = trial_view(t, 7, 5, 0.5, 1.0), y = trial_view(t, 7, 5, NAN, 0.0);
@@ -11,12 +12,15 @@
  *   Test(activation, gelu) { everywhere(body, NULL); }
  *
  * What everywhere adds to the body's own checks: guards around and between the rows of every tensor are untouched, and
- * every tensor made through the trial holds the same bytes at the end for 1, 2, 3 and 5 threads. */
+ * every tensor made through the trial holds the same bytes at the end for 1, 2, 3 and 5 threads; and for
+ * each of the stand-in's orders. A body that is too large for the stand-in, or calls an operation that has no kernel
+ * yet, ends there (stand_in_runs, stand_in_large, stand_in_missing count; SEESAW_ERRORS shows them). */
 #ifndef SEESAW_OPERATIONS_H
 #define SEESAW_OPERATIONS_H
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -25,6 +29,7 @@
 #include <string.h>
 
 #include "c.h"
+#include "cuda.h"
 #include "npy.h"
 #include "ops.h"
 #include "rng.h"
@@ -35,7 +40,8 @@ enum { TRIAL_MOST = 64, TRIAL_FENCE = 64 /* bytes of guards before and after a t
 /* A backend and everything made for one run of a body. */
 typedef struct Trial {
   Ops ops;
-  int threads;
+  int threads;         /* 0: the stand-in */
+  OpsTable table;      /* the stand-in's, with an answer in every slot */
   uint64_t seed;       /* of the next tensor's numbers */
   unsigned char guard; /* the byte that guards are made of */
   size_t tensors, numbers;
@@ -94,6 +100,38 @@ static inline void tensor_fill(Tensor x, double centre, double spread, uint64_t 
 static inline void trial_open(Trial *trial, Dtype real, int threads) {
   *trial = (Trial){.threads = threads, .seed = 1, .guard = threads == 1 || threads == 3 ? 0xff : 0xa5};
   cr_assert_eq(c_open(&trial->ops, real, threads).code, STATUS_OK);
+}
+
+/* ---- the stand-in ---- */
+
+enum { STAND_IN_NUMBERS = 20000 /* of all tensors of a body, at most */ };
+
+static int stand_in_runs, stand_in_large, stand_in_missing;
+static jmp_buf stand_in_leave;
+
+/* Stands in every empty slot: reads none of its arguments and never returns, so its type does not matter. */
+static inline void stand_in_empty(void) {
+  longjmp(stand_in_leave, 1);
+}
+
+/* The slots of operations are pointers to functions, from linear_fwd to the end. */
+static inline void trial_open_stand_in(Trial *trial, StandInOrder order) {
+  void (*const empty)(void) = stand_in_empty;
+  *trial = (Trial){.seed = 1, .guard = order == STAND_IN_FORWARD ? 0xff : 0xa5};
+  cr_assert_eq(stand_in_open(&trial->ops, DTYPE_F32, order, 7).code, STATUS_OK);
+  trial->table = *trial->ops.table;
+  unsigned char *slot = (unsigned char *)&trial->table.linear_fwd, *end = (unsigned char *)(&trial->table + 1);
+  for (; slot < end; slot += sizeof empty)
+    if (memcmp(slot, &(void (*)(void)){NULL}, sizeof empty) == 0)
+      memcpy(slot, &empty, sizeof empty);
+  trial->ops.table = &trial->table;
+}
+
+static inline size_t trial_size(const Trial *trial) {
+  size_t numbers = 0;
+  for (size_t k = 0; k < trial->tensors; k++)
+    numbers += tensor_count(trial->tensor[k].tensor);
+  return numbers;
 }
 
 /* A tensor whose rows lie `gap` numbers apart, in memory of guards. Those are NaN (a number read from there shows) or
@@ -388,14 +426,50 @@ static inline void trial_close(Trial *trial) {
     free(trial->tensor[k].memory);
   for (size_t k = 0; k < trial->numbers; k++)
     free(trial->number[k]);
-  c_close(&trial->ops);
+  if (trial->threads > 0)
+    c_close(&trial->ops);
+  else
+    stand_in_close(&trial->ops);
 }
 
-/* everywhere: the body in float and double with 1, 2, 3 and 5 threads, which must leave the same bytes. once: float and
- * double, one thread. sizes: handed to the body. */
+/* The body on the stand-in in each order, or in one, which must leave the same bytes. size: numbers that the body
+ * makes.
+ */
+static inline void on_stand_in(void (*body)(Trial *trial, const void *sizes), const void *sizes, size_t size,
+                               int orders) {
+  static Trial trial[STAND_IN_ORDERS];
+  static volatile int opened; /* it outlives the jump */
+  if (size > STAND_IN_NUMBERS) {
+    stand_in_large++;
+    return;
+  }
+  opened = 0;
+  if (setjmp(stand_in_leave) == 0) {
+    for (int k = 0; k < orders; k++) {
+      trial_open_stand_in(&trial[k], (StandInOrder)k);
+      opened = k + 1;
+      body(&trial[k], sizes);
+      Status status = ops_status(&trial[k].ops);
+      cr_expect(status.code == STATUS_OK, "%s", status.message);
+      cr_expect(trial_alike(&trial[0], &trial[k]), "order %d of the stand-in differs from forward", k);
+    }
+    stand_in_runs++;
+  } else
+    stand_in_missing++;
+  for (int k = 0; k < opened; k++)
+    trial_close(&trial[k]);
+  if (getenv("SEESAW_ERRORS"))
+    fprintf(stderr, "the stand-in: %d bodies ran, %d were too large, %d lacked a kernel\n", stand_in_runs,
+            stand_in_large, stand_in_missing);
+}
+
+/* everywhere: the body in float and double with 1, 2, 3 and 5 threads, which must leave the same bytes, and on the
+ * stand-in in all orders. once: float and double, one thread, and forward on the stand-in. sizes: handed to the body.
+ */
 static inline void everywhere(void (*body)(Trial *trial, const void *sizes), const void *sizes) {
   static const Dtype reals[] = {DTYPE_F32, DTYPE_F64};
   static const int threads[] = {2, 3, 5};
+  size_t size = 0;
   for (int r = 0; r < 2; r++) {
     static Trial one, more;
     trial_open(&one, reals[r], 1);
@@ -406,18 +480,23 @@ static inline void everywhere(void (*body)(Trial *trial, const void *sizes), con
       cr_expect(trial_alike(&one, &more), "%d threads differ from one, %s", threads[k], dtype_name(reals[r]));
       trial_close(&more);
     }
+    size = trial_size(&one);
     trial_close(&one);
   }
+  on_stand_in(body, sizes, size, STAND_IN_ORDERS);
 }
 
 static inline void once(void (*body)(Trial *trial, const void *sizes), const void *sizes) {
   static const Dtype reals[] = {DTYPE_F32, DTYPE_F64};
+  size_t size = 0;
   for (int r = 0; r < 2; r++) {
     static Trial trial;
     trial_open(&trial, reals[r], 1);
     body(&trial, sizes);
+    size = trial_size(&trial);
     trial_close(&trial);
   }
+  on_stand_in(body, sizes, size, 1);
 }
 
 /* expect_stop: the body is a caller's mistake: it stops the program with a message that holds both parts. */

@@ -303,10 +303,11 @@ static void swiglu_gradient_nan(const Ops *ops, Tensor dx, Tensor dy, Tensor x) 
   *number_at(dx, 0, 0) = NAN;
 }
 
-static void adamw_backwards(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, const AdamW *rule) {
+static void adamw_backwards(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor gradient, Tensor copy,
+                            const AdamW *rule) {
   AdamW wrong = *rule;
   wrong.rate = -rule->rate;
-  right_table->adamw(ops, p, m, v, gradient, &wrong);
+  right_table->adamw(ops, p, m, v, gradient, copy, &wrong);
 }
 
 Test(model, names_the_first_tensor_that_differs) {

@@ -1,0 +1,40 @@
+/* backend.cu: the table of a backend, and its scratch memory. */
+#include "state.h"
+
+namespace SEESAW_BACKEND {
+
+static OpsTable table_of(const char *name, bool host) {
+  OpsTable table = {};
+  table.name = name;
+  table.host = host;
+  table.alloc = device_alloc;
+  table.free = device_free;
+  table.write = device_write;
+  table.read = device_read;
+  table.status = device_status;
+#define FILL(operation) table.operation = operation;
+  KERNEL_OPERATIONS(FILL)
+#undef FILL
+  return table;
+}
+
+Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool host) {
+  static OpsTable table;
+  void *scratch;
+  if (real != DTYPE_F32)
+    return status_error(STATUS_USAGE, "the %s backend computes in F32, not in %s", name, dtype_name(real));
+  table = table_of(name, host);
+  ops->table = &table;
+  ops->real = real;
+  ops->state = state;
+  TRY(device_alloc(ops, SCRATCH * sizeof(float), &scratch));
+  state->scratch = static_cast<float *>(scratch);
+  return status_ok();
+}
+
+void backend_close(Ops *ops) {
+  if (state_of(ops)->scratch)
+    device_free(ops, state_of(ops)->scratch);
+}
+
+} // namespace SEESAW_BACKEND
