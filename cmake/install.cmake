@@ -2,7 +2,7 @@
 # prints from the same tables as --help.
 set(man_commands "" "theory audit" "theory run" "theory phase" "theory rates" "theory bifurcation" "theory escape"
     "theory sweep" "theory bench" "model info" "model init" "model run" "model generate" "model grad-check"
-     "model bench" "train" "scenes render" "scenes pretrain" "ablate" "table" "plot")
+     "model bench" "kernels verify" "kernels bench" "train" "scenes render" "scenes pretrain" "ablate" "table" "plot")
 set(man_pages)
 foreach(command IN LISTS man_commands)
   string(REPLACE " " ";" words "${command}")

@@ -20,6 +20,8 @@ Status command_model_run(int argc, char **argv, Ranks ranks);
 Status command_model_generate(int argc, char **argv, Ranks ranks);
 Status command_model_grad_check(int argc, char **argv, Ranks ranks);
 Status command_model_bench(int argc, char **argv, Ranks ranks);
+Status command_kernels_verify(int argc, char **argv, Ranks ranks);
+Status command_kernels_bench(int argc, char **argv, Ranks ranks);
 Status command_ablate(int argc, char **argv, Ranks ranks);
 Status command_scenes_render(int argc, char **argv, Ranks ranks);
 Status command_scenes_pretrain(int argc, char **argv, Ranks ranks);

@@ -30,6 +30,8 @@ static const Entry entries[] = {
     {"model generate", "answer a question about a picture", command_model_generate},
     {"model grad-check", "compare every gradient with differences, in double", command_model_grad_check},
     {"model bench", "speed of the model, beside SGEMM and PyTorch", command_model_bench},
+    {"kernels verify", "compare every operation of a backend with the reference", command_kernels_verify},
+    {"kernels bench", "speed of every operation, beside the device's limits and PyTorch", command_kernels_bench},
     {"train", "train a model by a scheme of phases; resumable", command_train},
     {"scenes render", "pictures and conversations of the small world, as files", command_scenes_render},
     {"scenes pretrain", "train the small vision tower and decoder", command_scenes_pretrain},
@@ -83,7 +85,7 @@ static int words_matched(const Entry *entry, int argc, char **argv) {
 }
 
 static Status unknown_command(int argc, char **argv) {
-  char typed[128], names[512] = "", nearest[64];
+  char typed[128], names[640] = "", nearest[64];
   snprintf(typed, sizeof typed, "%s%s%s", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "",
            argc > 2 && argv[2][0] != '-' ? argv[2] : "");
   for (int i = 0; i < ENTRIES; ++i) {

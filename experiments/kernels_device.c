@@ -1,0 +1,115 @@
+/* kernels_device.c: opening a backend by name. */
+#include "kernels_device.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "c.h"
+#include "cases.h"
+#include "cuda.h"
+#include "json.h"
+#include "options.h"
+#include "progress.h"
+
+static void start_host(void *context) {
+  Device *device = context;
+  (void)ops_status(&device->ops); /* waits; a fault sticks */
+  device->started = clock_seconds();
+}
+
+static double stop_host(void *context) {
+  const Device *device = context;
+  (void)ops_status(&device->ops);
+  return clock_seconds() - device->started;
+}
+
+/* The processor's name, as results name it. */
+static void name_processor(Device *device) {
+  cJSON *origin = json_origin("", 0);
+  const cJSON *processor = cJSON_GetObjectItem(origin, "processor"), *threads = cJSON_GetObjectItem(origin, "threads");
+  if (cJSON_IsString(processor) && cJSON_IsNumber(threads))
+    snprintf(device->name, sizeof device->name, "%s, %d threads", processor->valuestring, threads->valueint);
+  cJSON_Delete(origin);
+}
+
+static Status open_c(Device *device, Dtype real) {
+  long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  if (real == DTYPE_BF16)
+    return status_error(STATUS_USAGE,
+                        "the C backend computes in f32, not in bf16: give --dtype f32 or another --device");
+  name_processor(device);
+  device->kind = "c";
+  device->cache = bytes > 0 && bytes < 64 << 20 ? (size_t)bytes : (size_t)64 << 20; /* the whole chip's says little */
+  device->clock = (Clock){start_host, stop_host, device};
+  return c_open(&device->ops, real, 0);
+}
+
+static Status open_cuda(Device *device, Dtype real) {
+  CudaDevice card;
+  TRY(cuda_device(&card));
+  snprintf(device->name, sizeof device->name, "%.180s", card.name);
+  device->kind = "cuda";
+  device->cache = (size_t)64 << 20; /* more than any card's L2 so far holds of one tensor */
+  device->clock = (Clock){start_host, stop_host, device};
+  return cuda_open(&device->ops, real);
+}
+
+static Status open_stand_in(Device *device, Dtype real) {
+  name_processor(device);
+  device->kind = "host";
+  device->cache = (size_t)1 << 20;
+  device->slow = true;
+  device->clock = (Clock){start_host, stop_host, device};
+  return stand_in_open(&device->ops, real, STAND_IN_FORWARD, 1);
+}
+
+static Status open_any(Device *device, Dtype real) {
+  Status status = open_cuda(device, real);
+  if (status.code == STATUS_UNAVAILABLE) {
+    fprintf(stderr, "no GPU (%s); trying the kernels on the host\n", status.message);
+    status = open_stand_in(device, real);
+  }
+  if (status.code == STATUS_UNAVAILABLE) {
+    fprintf(stderr, "%s; taking the C backend\n", status.message);
+    status = open_c(device, real);
+  }
+  return status;
+}
+
+Status device_open(Device *device, const char *which, Dtype real) {
+  *device = (Device){0};
+  return strcmp(which, "c") == 0      ? open_c(device, real)
+         : strcmp(which, "cuda") == 0 ? open_cuda(device, real)
+         : strcmp(which, "host") == 0 ? open_stand_in(device, real)
+                                      : open_any(device, real);
+}
+
+void device_close(Device *device) {
+  if (device->kind && strcmp(device->kind, "c") == 0)
+    c_close(&device->ops);
+  else if (device->kind && strcmp(device->kind, "host") == 0)
+    stand_in_close(&device->ops);
+  else if (device->kind)
+    cuda_close(&device->ops);
+  *device = (Device){0};
+}
+
+bool host_fits(double bytes) {
+  return bytes < 0.7 * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+}
+
+Status operation_check(const char *name) {
+  char names[1024] = "model", nearest[64];
+  bool known = !*name || strcmp(name, "model") == 0;
+  for (size_t i = 0; i < case_count(); i++) {
+    size_t used = strlen(names);
+    known = known || strcmp(name, case_at(i)->operation) == 0;
+    snprintf(names + used, sizeof names - used, ",%s", case_at(i)->operation);
+  }
+  if (known)
+    return status_ok();
+  if (options_nearest(name, names, nearest, sizeof nearest))
+    return status_error(STATUS_USAGE, "--op %s: there is no such operation; did you mean %s?", name, nearest);
+  return status_error(STATUS_USAGE, "--op %s: there is no such operation; reference/ops.h has them all", name);
+}
