@@ -30,7 +30,7 @@ static const Stage stages[STAGES] = {
     {"Stage I, width 96", ADAPTER, VIEWS_GLOBAL, true, 6e-3, 1.0},
     {"Stage II, width 96", 1 << GROUP_COMPRESSION, VIEWS_LOCAL, true, 6e-3, 1.0},
     {"E2E, width 96", ADAPTER | 1 << GROUP_COMPRESSION, VIEWS_BOTH, true, 6e-3, 1.0},
-    {"Stage III, width 96", ADAPTER | 1 << GROUP_COMPRESSION | 1 << GROUP_DECODER, VIEWS_BOTH, false, 1e-3, 0.75}};
+    {"Stage III, width 96", ADAPTER | 1 << GROUP_COMPRESSION | 1 << GROUP_DECODER, VIEWS_BOTH, false, 5e-4, 0.75}};
 
 /* A model, and what it is shown. */
 typedef struct School {
