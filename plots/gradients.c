@@ -34,9 +34,10 @@ static void draw(FILE *gnuplot, const char *folder) {
         "kind = 1; label = 'gradient norm'; set logscale y; set format x ''\n"
         "set yrange [smallest / 1.5:largest * 1.5]\n",
         gnuplot);
-  style_row(gnuplot, "shown", 1.35, 0.3, 2.2);
+  style_row(gnuplot, "shown", 1.35, 0.5, 2.3);
   fputs("do for [i = 1:shown] {\n"
-        "  eval panel(i); set title word(pairs, i) offset 0, -0.7 noenhanced\n",
+        "  eval panel(i); p = word(pairs, i); slash = strstrt(p, '/')\n"
+        "  set title p[1:slash - 1] . \"\\n\" . p[slash + 1:*] offset 0, -0.7 noenhanced\n",
         gnuplot);
   fputs(PLOT, gnuplot);
   fputs("  unset label 999; unset key\n}\n"
@@ -58,6 +59,6 @@ const Figure figure_gradients = {
     .inputs = {{.file = "probes.csv", .texts = "row,phase,group", .numbers = "step,gradient_norm,update_share"}},
     .command = "seesaw ablate",
     .width = 7.6,
-    .height = 4.2,
+    .height = 4.4,
     .draw = draw,
 };

@@ -7,6 +7,9 @@ void phases_draw(FILE *gnuplot, const char *folder, const char *file, const char
   style_data(gnuplot, folder, file);
   style_words(gnuplot, "row", "rows");
   style_words(gnuplot, "phase", "phases");
+  fputs("before = ''; do for [p in phases] { if (p ne 'stage3') { before = before . ' ' . p } }\n" /* all rows' last */
+        "if (strstrt(phases . ' ', ' stage3 ')) { phases = before . ' stage3' }\n",
+        gnuplot);
   style_row(gnuplot, "words(phases)", 1.55, 0.3, 0.45);
   fprintf(gnuplot, "column = '%s'; label = '%s'\nstats data using column nooutput name 'all'\n", column, label);
   style_key(gnuplot, 1.48, 0.3);

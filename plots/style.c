@@ -87,7 +87,7 @@ static const char COMMON[] =
     "array marks[8] = [6, 8, 4, 12, 10, 14, 2, 3]\n"
     "tick(m) = m > 0 ? 10 ** floor(log10(m / 2.0)) * (m / 2.0 >= 5 * 10 ** floor(log10(m / 2.0)) ? 5 : m / 2.0 >= 2 * "
     "10 ** floor(log10(m / 2.0)) ? 2 : 1) : 1\n"
-    "tint(i) = tints[(i - 1) % 8 + 1]; mark(i) = marks[(i - 1) % 8 + 1]; dash(i) = (i - 1) / 8 % 4 + 1\n"
+    "tint(i) = tints[(i - 1) % 8 + 1]; mark(i) = marks[(i - 1) % 8 + 1]; dash(i) = (i - 1) % 5 + 1\n"
     "positive(x) = x > 0 && x < 1e300 ? x : NaN\n";
 
 static void write_caption(FILE *gnuplot, const char *caption) {
