@@ -1,5 +1,6 @@
 /* backend.cu: the table of a backend, and its scratch memory. */
 #include "kernel.h"
+#include "product.h"
 
 namespace SEESAW_BACKEND {
 
@@ -29,10 +30,11 @@ Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool h
   ops->state = state;
   TRY(device_alloc(ops, SCRATCH * sizeof(float), &scratch));
   state->scratch = static_cast<float *>(scratch);
-  return status_ok();
+  return product_open(ops);
 }
 
 void backend_close(Ops *ops) {
+  product_close(ops);
   if (state_of(ops)->scratch)
     device_free(ops, state_of(ops)->scratch);
 }

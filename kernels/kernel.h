@@ -17,6 +17,7 @@ namespace SEESAW_BACKEND {
 struct State {
   Stream stream;
   float *scratch; /* SCRATCH numbers in the device's memory, holding anything: for partial sums within an operation */
+  void *products; /* what matrix products keep: product.h */
 };
 
 /* The same on every device, and grids depend on shapes alone, so sums have the same order everywhere. */
@@ -34,7 +35,8 @@ inline Stream stream_of(const Ops *ops) {
 /* clang-format off */
 #define KERNEL_OPERATIONS(X) \
   X(layernorm_fwd) X(layernorm_bwd) X(rmsnorm_fwd) X(rmsnorm_bwd) /* norm.cu */ \
-  X(copy) X(add) X(scale) X(zero)                                 /* elementwise.cu */
+  X(copy) X(add) X(scale) X(zero)                                 /* elementwise.cu */ \
+  X(linear_fwd) X(linear_bwd_input) X(linear_bwd_weight)          /* linear.cu */
 /* clang-format on */
 
 #define KERNEL_DECLARE(name) extern std::remove_pointer_t<decltype(OpsTable::name)> name;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../kernel.h"
+#include "../product.h"
 
 namespace cuda {
 
@@ -55,7 +55,7 @@ void device_read(const Ops *ops, void *to, const void *from, size_t bytes) {
 Status device_status(const Ops *ops) {
   note(ops, cudaStreamSynchronize(stream_of(ops)), "running kernels");
   note(ops, cudaGetLastError(), "launching kernels");
-  return card_of(ops)->fault;
+  return card_of(ops)->fault.code == STATUS_OK ? product_status(ops) : card_of(ops)->fault;
 }
 
 /* An error stays with the runtime, from where device_status takes it. */
