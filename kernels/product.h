@@ -19,7 +19,7 @@ struct Product {
 
 /* product: on the backend's stream. Nothing happens where d is empty; K = 0 is the caller's mistake, as are sizes and
  * types that do not fit: it stops. A failure of the device or the library sticks to the backend (ops_status).
- * The same bytes every run, as long as the library's algorithm is the same: see cuda_tune. */
+ * The same bytes every run, as long as the library chooses the same algorithm. */
 void product(const Ops *ops, const Product &p);
 
 /* What product keeps with the state: a handle, working memory, algorithms. Errors: STATUS_MEMORY, STATUS_UNAVAILABLE.
