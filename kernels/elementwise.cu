@@ -1,64 +1,170 @@
-/* elementwise.cu: what treats every number alike: sums, factors, copies, zeros. */
-#include "kernel.h"
+/* elementwise.cu: what treats every number alike: sums, factors, copies, zeros, noise and activation functions. All
+ * but noise read each number once and write it once: bytes bound them, so long as a number costs less than about 20
+ * instructions for each byte that it moves (H100). */
+#include "noise.h"
+#include "places.h"
 
 namespace SEESAW_BACKEND {
 
-enum { THREADS = 256, MOST_BLOCKS = 4096 };
+/* ---- y += x, y *= factor ---- */
 
-/* ---- kernels: thread by thread through the chunks of all rows ---- */
-
-/* What a thread does with chunk k. */
-template <class T> struct Places {
-  size_t across, row, column;
-
-  __device__ __forceinline__ Places(size_t k, size_t columns)
-      : across(ceil_div(columns, WIDE<T>)), row(k / across), column(k % across * WIDE<T>) {}
-};
-
-template <class T> __global__ void add_kernel(Rows<T> y, Rows<const T> x, Shape shape) {
-  size_t chunks = shape.rows * ceil_div(shape.columns, WIDE<T>);
-  for (size_t k = blockIdx.x * size_t(THREADS) + threadIdx.x; k < chunks; k += gridDim.x * size_t(THREADS)) {
-    Places<T> at(k, shape.columns);
-    Chunk<WIDE<T>> a = chunk_load<WIDE<T>>(y.row(at.row), y.wide, at.column, shape.columns);
-    Chunk<WIDE<T>> b = chunk_load<WIDE<T>>(x.row(at.row), x.wide, at.column, shape.columns);
+/* 3 numbers move for each: bound by bytes. */
+template <class T>
+__global__ void __launch_bounds__(PLACE_THREADS) add_kernel(Rows<T> y, Rows<const T> x, Shape shape) {
+  each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
+    Chunk<WIDE<T>> a = chunk_load<WIDE<T>>(y.row(row), y.wide, column, shape.columns);
+    Chunk<WIDE<T>> b = chunk_load<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
 #pragma unroll
     for (int i = 0; i < WIDE<T>; i++)
       a.at[i] += b.at[i];
-    chunk_store(y.row(at.row), y.wide, at.column, shape.columns, a);
-  }
+    chunk_store(y.row(row), y.wide, column, shape.columns, a);
+  });
 }
 
-template <class T> __global__ void scale_kernel(Rows<T> y, Shape shape, float factor) {
-  size_t chunks = shape.rows * ceil_div(shape.columns, WIDE<T>);
-  for (size_t k = blockIdx.x * size_t(THREADS) + threadIdx.x; k < chunks; k += gridDim.x * size_t(THREADS)) {
-    Places<T> at(k, shape.columns);
-    Chunk<WIDE<T>> a = chunk_load<WIDE<T>>(y.row(at.row), y.wide, at.column, shape.columns);
+/* 2 numbers: bytes. */
+template <class T> __global__ void __launch_bounds__(PLACE_THREADS) scale_kernel(Rows<T> y, Shape shape, float factor) {
+  each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
+    Chunk<WIDE<T>> a = chunk_load<WIDE<T>>(y.row(row), y.wide, column, shape.columns);
 #pragma unroll
     for (int i = 0; i < WIDE<T>; i++)
       a.at[i] *= factor;
-    chunk_store(y.row(at.row), y.wide, at.column, shape.columns, a);
+    chunk_store(y.row(row), y.wide, column, shape.columns, a);
+  });
+}
+
+/* ---- noise ---- */
+
+/* A thread makes the two numbers of one counter. Bound by arithmetic in double, about 200 operations a pair. */
+template <class T>
+__global__ void __launch_bounds__(PLACE_THREADS)
+    normal_kernel(T *y, size_t count, Rng rng, uint64_t first, double factor) {
+  size_t odd = first % 2, pairs = (count + odd + 1) / 2; /* y begins within the first pair if `first` is odd */
+  for (size_t p = blockIdx.x * size_t(PLACE_THREADS) + threadIdx.x; p < pairs; p += gridDim.x * size_t(PLACE_THREADS)) {
+    NormalPair normal = noise_normals(rng, first / 2 + p);
+    for (size_t half = 0; half < 2; half++)
+      if (2 * p + half >= odd && 2 * p + half - odd < count)
+        y[2 * p + half - odd] = from_float<T>(float(factor * normal.at[half]));
   }
+}
+
+/* ---- activation functions: a rule has the function and its slope ---- */
+
+/* The sigmoid of x and of -x, without cancellation where one is near 1. */
+struct Logistic {
+  float s, rest;
+};
+
+__device__ __forceinline__ Logistic logistic(float x) {
+  float e = expf(-fabsf(x)), major = __fdividef(1.0f, 1.0f + e), minor = e * major;
+  return x > 0.0f ? Logistic{major, minor} : Logistic{minor, major};
+}
+
+struct Gelu {
+  static __device__ __forceinline__ float below(float x) { /* Phi */
+    return 0.5f * erfcf(-0.707106781f * x);
+  }
+  static __device__ __forceinline__ float of(float x) {
+    return x * below(x);
+  }
+  static __device__ __forceinline__ float slope(float x) {
+    return below(x) + x * (0.398942280f * expf(-0.5f * x * x));
+  }
+};
+
+struct QuickGelu {
+  static __device__ __forceinline__ float of(float x) {
+    return x * logistic(1.702f * x).s;
+  }
+  static __device__ __forceinline__ float slope(float x) {
+    Logistic l = logistic(1.702f * x);
+    return l.s * (1.0f + 1.702f * x * l.rest);
+  }
+};
+
+/* 2 numbers: bytes (quick-GELU: about 15 instructions; GELU: 45, level with the bytes of bf16). */
+template <class Rule, class T>
+__global__ void __launch_bounds__(PLACE_THREADS) activation_fwd_kernel(Rows<T> y, Rows<const T> x, Shape shape) {
+  each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
+    Chunk<WIDE<T>> at = chunk_load<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
+#pragma unroll
+    for (int i = 0; i < WIDE<T>; i++)
+      at.at[i] = Rule::of(at.at[i]);
+    chunk_store(y.row(row), y.wide, column, shape.columns, at);
+  });
+}
+
+/* 4 numbers: bytes. */
+template <class Rule, class T>
+__global__ void __launch_bounds__(PLACE_THREADS)
+    activation_bwd_kernel(Rows<T> dx, Rows<const T> dy, Rows<const T> x, Shape shape) {
+  each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
+    Chunk<WIDE<T>> at = chunk_load<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
+    Chunk<WIDE<T>> above = chunk_load<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
+    Chunk<WIDE<T>> out = chunk_load<WIDE<T>>(dx.row(row), dx.wide, column, shape.columns);
+#pragma unroll
+    for (int i = 0; i < WIDE<T>; i++)
+      out.at[i] += above.at[i] * Rule::slope(at.at[i]);
+    chunk_store(dx.row(row), dx.wide, column, shape.columns, out);
+  });
+}
+
+/* ---- SwiGLU ---- */
+
+/* 3 numbers for each of y: bytes. */
+template <class T>
+__global__ void __launch_bounds__(PLACE_THREADS)
+    swiglu_fwd_kernel(Rows<T> y, Rows<const T> gate, Rows<const T> up, Shape shape) {
+  each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
+    Chunk<WIDE<T>> g = chunk_load<WIDE<T>>(gate.row(row), gate.wide, column, shape.columns);
+    Chunk<WIDE<T>> u = chunk_load<WIDE<T>>(up.row(row), up.wide, column, shape.columns);
+#pragma unroll
+    for (int i = 0; i < WIDE<T>; i++)
+      u.at[i] *= g.at[i] * logistic(g.at[i]).s;
+    chunk_store(y.row(row), y.wide, column, shape.columns, u);
+  });
+}
+
+/* 7 numbers for each of dy: bytes. */
+template <class T>
+__global__ void __launch_bounds__(PLACE_THREADS)
+    swiglu_bwd_kernel(Rows<T> dgate, Rows<T> dup, Rows<const T> dy, Rows<const T> gate, Rows<const T> up, Shape shape) {
+  each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
+    Chunk<WIDE<T>> g = chunk_load<WIDE<T>>(gate.row(row), gate.wide, column, shape.columns);
+    Chunk<WIDE<T>> u = chunk_load<WIDE<T>>(up.row(row), up.wide, column, shape.columns);
+    Chunk<WIDE<T>> above = chunk_load<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
+    Chunk<WIDE<T>> dg = chunk_load<WIDE<T>>(dgate.row(row), dgate.wide, column, shape.columns);
+    Chunk<WIDE<T>> du = chunk_load<WIDE<T>>(dup.row(row), dup.wide, column, shape.columns);
+#pragma unroll
+    for (int i = 0; i < WIDE<T>; i++) {
+      Logistic l = logistic(g.at[i]);
+      dg.at[i] += above.at[i] * u.at[i] * l.s * (1.0f + g.at[i] * l.rest);
+      du.at[i] += above.at[i] * g.at[i] * l.s;
+    }
+    chunk_store(dgate.row(row), dgate.wide, column, shape.columns, dg);
+    chunk_store(dup.row(row), dup.wide, column, shape.columns, du);
+  });
 }
 
 /* ---- the table's functions ---- */
 
-template <class T> static unsigned blocks_for(Shape shape) {
-  return static_cast<unsigned>(at_most(ceil_div(shape.rows * ceil_div(shape.columns, WIDE<T>), THREADS), MOST_BLOCKS));
-}
-
 void add(const Ops *ops, Tensor y, Tensor x) {
-  Shape shape = shape_of(y, tensor_contiguous(y) && tensor_contiguous(x));
+  bool flat = tensor_contiguous(y) && tensor_contiguous(x);
+  Shape shape = shape_of(y, flat);
   by_type(y.dtype, [&](auto number) {
     using T = decltype(number);
-    LAUNCH(add_kernel<T>, blocks_for<T>(shape), THREADS, 0, stream_of(ops), rows_of<T>(y), rows_of<const T>(x), shape);
+    Places places = places_of<WIDE<T>>(shape);
+    LAUNCH(add_kernel<T>, places.blocks, places.threads, 0, stream_of(ops), rows_in<T>(y, flat),
+           rows_in<const T>(x, flat), shape);
   });
 }
 
 void scale(const Ops *ops, Tensor y, double factor) {
-  Shape shape = shape_of(y, tensor_contiguous(y));
+  bool flat = tensor_contiguous(y);
+  Shape shape = shape_of(y, flat);
   by_type(y.dtype, [&](auto number) {
     using T = decltype(number);
-    LAUNCH(scale_kernel<T>, blocks_for<T>(shape), THREADS, 0, stream_of(ops), rows_of<T>(y), shape,
+    Places places = places_of<WIDE<T>>(shape);
+    LAUNCH(scale_kernel<T>, places.blocks, places.threads, 0, stream_of(ops), rows_in<T>(y, flat), shape,
            static_cast<float>(factor));
   });
 }
@@ -85,6 +191,70 @@ void zero(const Ops *ops, Tensor y) {
   if (width == 0 || shape.rows == 0)
     return;
   device_clear(stream_of(ops), y.data, shape.rows == 1 ? width : bytes_of(y, y.pitch), width, shape.rows);
+}
+
+void normal_fill(const Ops *ops, Tensor y, Rng rng, uint64_t first, double factor) {
+  size_t count = tensor_count(y), pairs = (count + first % 2 + 1) / 2;
+  if (count == 0)
+    return;
+  by_type(y.dtype, [&](auto number) {
+    using T = decltype(number);
+    LAUNCH(normal_kernel<T>, static_cast<unsigned>(at_most(ceil_div(pairs, PLACE_THREADS), PLACE_ACROSS)),
+           PLACE_THREADS, 0, stream_of(ops), static_cast<T *>(y.data), count, rng, first, factor);
+  });
+}
+
+template <class Rule> static void forward(const Ops *ops, Tensor y, Tensor x) {
+  bool flat = tensor_contiguous(y) && tensor_contiguous(x);
+  Shape shape = shape_of(y, flat);
+  by_type(y.dtype, [&](auto number) {
+    using T = decltype(number);
+    Places places = places_of<WIDE<T>>(shape);
+    LAUNCH((activation_fwd_kernel<Rule, T>), places.blocks, places.threads, 0, stream_of(ops), rows_in<T>(y, flat),
+           rows_in<const T>(x, flat), shape);
+  });
+}
+
+template <class Rule> static void backward(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
+  bool flat = tensor_contiguous(dx) && tensor_contiguous(dy) && tensor_contiguous(x);
+  Shape shape = shape_of(dx, flat);
+  by_type(dx.dtype, [&](auto number) {
+    using T = decltype(number);
+    Places places = places_of<WIDE<T>>(shape);
+    LAUNCH((activation_bwd_kernel<Rule, T>), places.blocks, places.threads, 0, stream_of(ops), rows_in<T>(dx, flat),
+           rows_in<const T>(dy, flat), rows_in<const T>(x, flat), shape);
+  });
+}
+
+void activation_fwd(const Ops *ops, Tensor y, Tensor x, Activation kind) {
+  kind == ACTIVATION_GELU ? forward<Gelu>(ops, y, x) : forward<QuickGelu>(ops, y, x);
+}
+
+void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind) {
+  kind == ACTIVATION_GELU ? backward<Gelu>(ops, dx, dy, x) : backward<QuickGelu>(ops, dx, dy, x);
+}
+
+void swiglu_fwd(const Ops *ops, Tensor y, Tensor x) {
+  Shape shape = shape_of(y, false);
+  Tensor gate = tensor_columns(x, 0, shape.columns), up = tensor_columns(x, shape.columns, shape.columns);
+  by_type(y.dtype, [&](auto number) {
+    using T = decltype(number);
+    Places places = places_of<WIDE<T>>(shape);
+    LAUNCH(swiglu_fwd_kernel<T>, places.blocks, places.threads, 0, stream_of(ops), rows_of<T>(y),
+           rows_of<const T>(gate), rows_of<const T>(up), shape);
+  });
+}
+
+void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
+  Shape shape = shape_of(dy, false);
+  Tensor gate = tensor_columns(x, 0, shape.columns), up = tensor_columns(x, shape.columns, shape.columns);
+  Tensor dgate = tensor_columns(dx, 0, shape.columns), dup = tensor_columns(dx, shape.columns, shape.columns);
+  by_type(dy.dtype, [&](auto number) {
+    using T = decltype(number);
+    Places places = places_of<WIDE<T>>(shape);
+    LAUNCH(swiglu_bwd_kernel<T>, places.blocks, places.threads, 0, stream_of(ops), rows_of<T>(dgate), rows_of<T>(dup),
+           rows_of<const T>(dy), rows_of<const T>(gate), rows_of<const T>(up), shape);
+  });
 }
 
 } // namespace SEESAW_BACKEND

@@ -35,7 +35,10 @@ inline Stream stream_of(const Ops *ops) {
 /* clang-format off */
 #define KERNEL_OPERATIONS(X) \
   X(layernorm_fwd) X(layernorm_bwd) X(rmsnorm_fwd) X(rmsnorm_bwd) /* norm.cu */ \
-  X(copy) X(add) X(scale) X(zero)                                 /* elementwise.cu */ \
+  X(copy) X(add) X(scale) X(zero) X(normal_fill)                  /* elementwise.cu */ \
+  X(activation_fwd) X(activation_bwd) X(swiglu_fwd) X(swiglu_bwd) \
+  X(rope)                                                         /* rope.cu */ \
+  X(gather_fwd) X(gather_bwd) X(scatter_fwd) X(patches_fwd)       /* rows.cu */ \
   X(linear_fwd) X(linear_bwd_input) X(linear_bwd_weight)          /* linear.cu */
 /* clang-format on */
 

@@ -4,6 +4,7 @@
 #define SEESAW_KERNELS_WORDS_H
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <type_traits>
 
@@ -98,6 +99,11 @@ template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned delta, in
 template <class T> T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, SEESAW_PLACE) {
   int own = machine::lane(), source = own ^ bits;
   return seesaw_shuffle(mask, value, source > (own | (width - 1)) ? own : source, {file, line});
+}
+
+/* The end of the program here; on a card of the kernel, and a fault that sticks. */
+static inline void __trap() {
+  abort();
 }
 
 static inline void __threadfence() {}
