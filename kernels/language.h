@@ -6,7 +6,7 @@
  *   SHARED(type, name, count)       static shared memory: type *name
  *   DYNAMIC_SHARED(type, name)      what the launch asked for, as type *name; more than 48 KB: SHARED_MOST
  *   FULL                            the mask of a whole warp
- *   bf16, to_float, from_float<T>   storage types and the arithmetic's float
+ *   bf16, f16, to_float, from_float<T>   storage types and the arithmetic's float
  *
  *   INLINED                         behind a lambda's parameters: never a call, so what it captures stays in registers
  *
@@ -28,7 +28,7 @@ enum { WARP = 32 };
 #include "host/words.h"
 #endif
 
-/* ---- storage types: float and bf16; arithmetic is in float ---- */
+/* ---- storage types: float and bf16, of weights and their working copies also f16; arithmetic is in float ---- */
 
 __device__ __forceinline__ float to_float(float x) {
   return x;
@@ -43,6 +43,12 @@ template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) {
 }
 __device__ __forceinline__ float to_float(bf16 x) {
   return __bfloat162float(x);
+}
+template <> __device__ __forceinline__ f16 from_float<f16>(float x) {
+  return __float2half_rn(x);
+}
+__device__ __forceinline__ float to_float(f16 x) {
+  return __half2float(x);
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* reduce.h: sums and maxima over warps and blocks, each in a fixed order; every thread gets the result. Blocks are
- * whole warps along x. */
+/* reduce.h: sums and maxima over warps and blocks, of floats, doubles or counts, each in a fixed order; every thread
+ * gets the result. Blocks are whole warps along x. */
 #ifndef SEESAW_KERNELS_REDUCE_H
 #define SEESAW_KERNELS_REDUCE_H
 
@@ -9,53 +9,53 @@ namespace SEESAW_BACKEND {
 
 /* What to do with two numbers, and what changes nothing. NaN stays: a maximum of it and a number is NaN. */
 struct Sum {
-  static __device__ __forceinline__ float none() {
-    return 0.0f;
+  template <class T> static __device__ __forceinline__ T none() {
+    return T(0);
   }
-  static __device__ __forceinline__ float of(float a, float b) {
+  template <class T> static __device__ __forceinline__ T of(T a, T b) {
     return a + b;
   }
 };
 
 struct Maximum {
-  static __device__ __forceinline__ float none() {
-    return -INFINITY;
+  template <class T> static __device__ __forceinline__ T none() {
+    return T(-INFINITY);
   }
-  static __device__ __forceinline__ float of(float a, float b) {
+  template <class T> static __device__ __forceinline__ T of(T a, T b) {
     return a > b || a != a ? a : b;
   }
 };
 
-template <class Rule> __device__ __forceinline__ float warp_reduce(float x) {
+template <class Rule, class T> __device__ __forceinline__ T warp_reduce(T x) {
 #pragma unroll
   for (int distance = WARP / 2; distance > 0; distance /= 2)
     x = Rule::of(x, __shfl_xor_sync(FULL, x, distance));
   return x;
 }
 
-__device__ __forceinline__ float warp_sum(float x) {
+template <class T> __device__ __forceinline__ T warp_sum(T x) {
   return warp_reduce<Sum>(x);
 }
-__device__ __forceinline__ float warp_max(float x) {
+template <class T> __device__ __forceinline__ T warp_max(T x) {
   return warp_reduce<Maximum>(x);
 }
 
 /* Two barriers; the first lets everybody leave an earlier call. */
-template <class Rule> __device__ __forceinline__ float block_reduce(float x) {
-  SHARED(float, of_warp, WARP);
+template <class Rule, class T> __device__ __forceinline__ T block_reduce(T x) {
+  SHARED(T, of_warp, WARP);
   int lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
   x = warp_reduce<Rule>(x);
   __syncthreads();
   if (lane == 0)
     of_warp[threadIdx.x / WARP] = x;
   __syncthreads();
-  return warp_reduce<Rule>(lane < warps ? of_warp[lane] : Rule::none());
+  return warp_reduce<Rule>(lane < warps ? of_warp[lane] : Rule::template none<T>());
 }
 
-__device__ __forceinline__ float block_sum(float x) {
+template <class T> __device__ __forceinline__ T block_sum(T x) {
   return block_reduce<Sum>(x);
 }
-__device__ __forceinline__ float block_max(float x) {
+template <class T> __device__ __forceinline__ T block_max(T x) {
   return block_reduce<Maximum>(x);
 }
 

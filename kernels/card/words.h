@@ -3,9 +3,11 @@
 #define SEESAW_KERNELS_CARD_WORDS_H
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 typedef __nv_bfloat16 bf16;
+typedef __half f16;
 typedef cudaStream_t Stream;
 
 #define SHARED(type, name, count) __shared__ type name[count]

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "bfloat.h"
+#include "half.h"
 #include "machine.h"
 
 #define __global__ static
