@@ -7,7 +7,7 @@
 
 #include "c.h"
 #include "cases.h"
-#include "cuda.h"
+#include "backends.h"
 #include "json.h"
 #include "options.h"
 #include "progress.h"
