@@ -34,7 +34,9 @@ inline Stream stream_of(const Ops *ops) {
 /* clang-format off */
 #define KERNEL_OPERATIONS(X) \
   X(layernorm_fwd) X(layernorm_bwd) X(rmsnorm_fwd) X(rmsnorm_bwd) /* norm.cu */ \
-  X(copy) X(add) X(scale) X(zero)                                 /* elementwise.cu */
+  X(copy) X(add) X(scale) X(zero)                                 /* elementwise.cu */ \
+  X(noisy_gate_fwd) X(noisy_gate_bwd) X(expert_mix_fwd) X(expert_mix_bwd) /* mixture.cu */ \
+  X(sum_squares) X(adamw)                                         /* optimiser.cu */
 /* clang-format on */
 
 #define KERNEL_DECLARE(name) extern std::remove_pointer_t<decltype(OpsTable::name)> name;
