@@ -36,6 +36,7 @@ inline Stream stream_of(const Ops *ops) {
   X(layernorm_fwd) X(layernorm_bwd) X(rmsnorm_fwd) X(rmsnorm_bwd) /* norm.cu */ \
   X(copy) X(add) X(scale) X(zero)                                 /* elementwise.cu */ \
   X(noisy_gate_fwd) X(noisy_gate_bwd) X(expert_mix_fwd) X(expert_mix_bwd) /* mixture.cu */ \
+  X(cross_entropy_fwd) X(cross_entropy_bwd)                       /* cross_entropy.cu */ \
   X(router_score) X(router_select)                                /* router.cu */ \
   X(sum_squares) X(adamw)                                         /* optimiser.cu */
 /* clang-format on */

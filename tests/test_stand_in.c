@@ -340,7 +340,7 @@ Test(stand_in, memory_is_zeroed_and_the_hosts) {
 #define WITHOUT_KERNEL(X) \
   X(linear_fwd) X(linear_bwd_input) X(linear_bwd_weight) X(activation_fwd) X(activation_bwd) X(swiglu_fwd) \
   X(swiglu_bwd) X(rope) X(normal_fill) X(attention_fwd) X(attention_bwd) X(gather_fwd) X(gather_bwd) X(scatter_fwd) \
-  X(patches_fwd) X(cross_entropy_fwd) X(cross_entropy_bwd)
+  X(patches_fwd)
 /* clang-format on */
 
 Test(stand_in, slots_without_a_kernel_are_known) {
