@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backends.h"
 #include "c.h"
 #include "scratch.h"
 #include "verify.h"
