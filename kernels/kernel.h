@@ -39,7 +39,11 @@ inline Stream stream_of(const Ops *ops) {
   X(activation_fwd) X(activation_bwd) X(swiglu_fwd) X(swiglu_bwd) \
   X(rope)                                                         /* rope.cu */ \
   X(gather_fwd) X(gather_bwd) X(scatter_fwd) X(patches_fwd)       /* rows.cu */ \
-  X(linear_fwd) X(linear_bwd_input) X(linear_bwd_weight)          /* linear.cu */
+  X(linear_fwd) X(linear_bwd_input) X(linear_bwd_weight)          /* linear.cu */ \
+  X(noisy_gate_fwd) X(noisy_gate_bwd) X(expert_mix_fwd) X(expert_mix_bwd) /* mixture.cu */ \
+  X(cross_entropy_fwd) X(cross_entropy_bwd)                       /* cross_entropy.cu */ \
+  X(router_score) X(router_select)                                /* router.cu */ \
+  X(sum_squares) X(adamw)                                         /* optimiser.cu */
 /* clang-format on */
 
 #define KERNEL_DECLARE(name) extern std::remove_pointer_t<decltype(OpsTable::name)> name;
