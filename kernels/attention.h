@@ -1,7 +1,8 @@
-/* attention.h: what attention's kernels share: the problem as they see it, a block's sample, and which keys a query sees.
+/* attention.h: what attention's kernels share: the problem as they see it, a block's sample, and which keys a query
+ * sees.
  *
- * A block is four warps; a warp has DOWN x 16 rows of scores and sees ACROSS x 8 columns of them at a time. Heads of any
- * size up to D run on tiles of D numbers, with zeros behind. */
+ * A block is four warps; a warp has DOWN x 16 rows of scores and sees ACROSS x 8 columns of them at a time. Heads of
+ * any size up to D run on tiles of D numbers, with zeros behind. */
 #ifndef SEESAW_KERNELS_ATTENTION_H
 #define SEESAW_KERNELS_ATTENTION_H
 
@@ -49,7 +50,7 @@ __device__ __forceinline__ float share_of(float x) {
 }
 
 /* A block's rows: down first, down + 16, ... of its warp. */
-template <int DOWN> constexpr int BLOCK_ROWS = WARPS * DOWN * 16;
+template <int DOWN> constexpr int BLOCK_ROWS = WARPS *DOWN * 16;
 template <int DOWN> __device__ __forceinline__ int warp_row() {
   return static_cast<int>(threadIdx.x) / WARP * DOWN * 16;
 }

@@ -1,8 +1,8 @@
 /* attention_backward.cu: from p = exp(score - lse) and ds = p (do v' - delta), delta = rowsum(do o):
  * dv += p' do, dk += scale ds' q, dq += scale ds k.
  *
- * Scores are made again, tile by tile, once for dk and dv (a block has a tile of keys and walks over queries) and once for
- * dq (a tile of queries, over keys). That is seven products where five would do with atomics, but every sum has one
+ * Scores are made again, tile by tile, once for dk and dv (a block has a tile of keys and walks over queries) and once
+ * for dq (a tile of queries, over keys). That is seven products where five would do with atomics, but every sum has one
  * owner and one order. For dk and dv all stands across: rows of scores are keys, so that p' and ds' meet do and q from
  * registers, as they were made.
  *
@@ -88,8 +88,7 @@ __device__ __forceinline__ void across_gradient(float (&p)[DOWN][ACROSS][4], flo
 
 /* Bound by FLOPs: 8 queries keys D a head. Grid: key heads, samples, tiles of keys. */
 template <class T, int D>
-__global__ void __launch_bounds__(ATTENTION_THREADS)
-    attention_dkv_kernel(Backward<T> b, Rows<T> dk, Rows<T> dv) {
+__global__ void __launch_bounds__(ATTENTION_THREADS) attention_dkv_kernel(Backward<T> b, Rows<T> dk, Rows<T> dv) {
   using Plan = KeyPlan<T, D>;
   constexpr int DOWN = Plan::DOWN, STEP = Plan::STEP;
   const Problem<T> &problem = b.problem;
@@ -104,19 +103,21 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   int blind = s.causal ? max(start - (s.keys - s.queries), 0) / STEP : 0; /* tiles of queries that do not see a key */
   int each = max((s.queries + STEP - 1) / STEP - blind, 0), tiles = each * problem.group;
   auto query_of = [&](int tile) INLINED { return (blind + tile % each) * STEP; };
-  auto take_queries = [&](int tile, int buffer) INLINED { /* of each head of the group, one after the other */
-    int query = query_of(tile), local = static_cast<int>(blockIdx.x) * problem.group + tile / each;
-    size_t row = s.query + query, head = b.first_head + local;
-    tile_load<STEP, D, ATTENTION_THREADS>(q + buffer * Plan::TILE, problem.q.row(row) + head * size, problem.q.pitch,
-                                          problem.q.wide, s.queries - query, size);
-    tile_load<STEP, D, ATTENTION_THREADS>(d_o + buffer * Plan::TILE, b.d_o.row(row) + head * size, b.d_o.pitch,
-                                          b.d_o.wide, s.queries - query, size);
-    int i = threadIdx.x;
-    if (i < STEP) {
-      lse2[buffer * STEP + i] = query + i < s.queries ? b.lse.row(row + i)[head] * LOG2_E : INFINITY;
-      delta[buffer * STEP + i] = query + i < s.queries ? b.delta[(row + i) * b.heads + local] : 0.0f;
-    }
-  };
+  auto take_queries =
+      [&](int tile, int buffer)
+          INLINED { /* of each head of the group, one after the other */
+                    int query = query_of(tile), local = static_cast<int>(blockIdx.x) * problem.group + tile / each;
+                    size_t row = s.query + query, head = b.first_head + local;
+                    tile_load<STEP, D, ATTENTION_THREADS>(q + buffer * Plan::TILE, problem.q.row(row) + head * size,
+                                                          problem.q.pitch, problem.q.wide, s.queries - query, size);
+                    tile_load<STEP, D, ATTENTION_THREADS>(d_o + buffer * Plan::TILE, b.d_o.row(row) + head * size,
+                                                          b.d_o.pitch, b.d_o.wide, s.queries - query, size);
+                    int i = threadIdx.x;
+                    if (i < STEP) {
+                      lse2[buffer * STEP + i] = query + i < s.queries ? b.lse.row(row + i)[head] * LOG2_E : INFINITY;
+                      delta[buffer * STEP + i] = query + i < s.queries ? b.delta[(row + i) * b.heads + local] : 0.0f;
+                    }
+          };
   tile_load<Plan::ROWS, D, ATTENTION_THREADS>(k, problem.k.row(s.key + start) + kv_at, problem.k.pitch, problem.k.wide,
                                               s.keys - start, size);
   tile_load<Plan::ROWS, D, ATTENTION_THREADS>(v, problem.v.row(s.key + start) + kv_at, problem.v.pitch, problem.v.wide,
@@ -237,9 +238,8 @@ static void backward_slice(const Ops *ops, const Backward<T> &b, Rows<T> dq, Row
   using OfKeys = KeyPlan<T, D>;
   using OfQueries = QueryPlan<T, D>;
   unsigned samples = static_cast<unsigned>(queries->count), heads = static_cast<unsigned>(b.heads);
-  LAUNCH(attention_delta_kernel<T>,
-         static_cast<unsigned>(ceil_div(queries->rows * heads, DELTA_THREADS / DELTA_TEAM)), DELTA_THREADS, 0,
-         stream_of(ops), b, o, queries->rows, o.wide && b.d_o.wide);
+  LAUNCH(attention_delta_kernel<T>, static_cast<unsigned>(ceil_div(queries->rows * heads, DELTA_THREADS / DELTA_TEAM)),
+         DELTA_THREADS, 0, stream_of(ops), b, o, queries->rows, o.wide && b.d_o.wide);
   dim3 tiles_of_keys(heads / b.problem.group, samples, static_cast<unsigned>(ceil_div(keys->longest, OfKeys::ROWS)));
   dim3 tiles_of_queries(heads, samples, static_cast<unsigned>(ceil_div(queries->longest, OfQueries::ROWS)));
   if (dk.data || dv.data)

@@ -2,11 +2,11 @@
  *
  * A block has a tile of queries of one head of one sample, in shared memory, and walks over its keys: while it works on
  * one tile of keys and values, the next is on its way. With p = 2^(score - most), most the largest score so far, o and
- * the sum of p grow tile by tile and shrink by 2^(old - new) when a tile raises most. Scores are in base 2. Tiles that no
- * query sees are never touched; blocks with the most keys come first.
+ * the sum of p grow tile by tile and shrink by 2^(old - new) when a tile raises most. Scores are in base 2. Tiles that
+ * no query sees are never touched; blocks with the most keys come first.
  *
- * Source: Dao et al. 2022, Dao 2023 (FlashAttention-2). In bf16, p is rounded to bf16 before it meets v, the sum is not:
- * each product is off by 2^-9 of itself, as if v were. */
+ * Source: Dao et al. 2022, Dao 2023 (FlashAttention-2). In bf16, p is rounded to bf16 before it meets v, the sum is
+ * not: each product is off by 2^-9 of itself, as if v were. */
 #include "attention.h"
 
 namespace SEESAW_BACKEND {
@@ -18,9 +18,7 @@ template <class T, int D> struct ForwardPlan { /* bf16: 32 rows a warp, so that 
 };
 
 /* The largest score of each of a lane's rows, and the sum of 2^(score - most) over its own columns. */
-template <int DOWN> struct Running {
-  float most[DOWN][2], sum[DOWN][2];
-};
+template <int DOWN> struct Running { float most[DOWN][2], sum[DOWN][2]; };
 
 /* Four lanes share a row. */
 __device__ __forceinline__ float row_most(float x) {
@@ -98,8 +96,8 @@ __device__ __forceinline__ void finish(const Problem<T> &problem, const Sample &
                     factor);
 }
 
-/* Bound by FLOPs: 4 queries keys D a head; a tile of keys (2 KEYS D numbers) is read once for each tile of queries, from
- * the second cache. Grid: heads, samples, tiles of queries. */
+/* Bound by FLOPs: 4 queries keys D a head; a tile of keys (2 KEYS D numbers) is read once for each tile of queries,
+ * from the second cache. Grid: heads, samples, tiles of queries. */
 template <class T, int D>
 __global__ void __launch_bounds__(ATTENTION_THREADS)
     attention_fwd_kernel(Problem<T> problem, Rows<T> o, Rows<float> lse) {

@@ -4,8 +4,8 @@
  * lane / 4 and that + 8, columns 2 (lane % 4) and the next. What is done with scores between two products is then
  * written once, for both types.
  *
- * A tile's rows are D numbers and 16 bytes of padding: eight neighbouring rows then lie in different banks for D = 32, 64,
- * 96, 128 (16 bytes a row: 80, 144, 208, 272 bytes are odd multiples of 16). */
+ * A tile's rows are D numbers and 16 bytes of padding: eight neighbouring rows then lie in different banks for D = 32,
+ * 64, 96, 128 (16 bytes a row: 80, 144, 208, 272 bytes are odd multiples of 16). */
 #ifndef SEESAW_KERNELS_TILE_H
 #define SEESAW_KERNELS_TILE_H
 
