@@ -12,7 +12,7 @@
 namespace SEESAW_BACKEND {
 
 enum { FEW = 8, PART = 128 /* a key a thread */ };
-static_assert(PART == ATTENTION_THREADS, "a thread scores a key");
+static_assert(int(PART) == int(ATTENTION_THREADS), "a thread scores a key");
 
 /* What a part leaves for a query: most, sum, then D numbers. */
 template <int D> constexpr int LEFT = D + 4;
