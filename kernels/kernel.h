@@ -34,6 +34,7 @@ inline Stream stream_of(const Ops *ops) {
 /* Every slot that is filled: a line for each kernel file. Add yours and its functions are declared and in the table. */
 /* clang-format off */
 #define KERNEL_OPERATIONS(X) \
+  X(attention_fwd) X(attention_bwd)                               /* attention_*.cu */ \
   X(layernorm_fwd) X(layernorm_bwd) X(rmsnorm_fwd) X(rmsnorm_bwd) /* norm.cu */ \
   X(copy) X(add) X(scale) X(zero) X(normal_fill)                  /* elementwise.cu */ \
   X(activation_fwd) X(activation_bwd) X(swiglu_fwd) X(swiglu_bwd) \
