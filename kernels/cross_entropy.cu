@@ -10,88 +10,19 @@ namespace SEESAW_BACKEND {
 
 enum { LOSS_BLOCK = 256, LOSS_STRIP = 8192 /* logits */, LOSS_AT_ONCE = 4 /* chunks of a thread */ };
 
-/* ---- products ---- */
-
-/* Element (i, j) stands at data[i * down + j * across]: a matrix or its transpose. */
-template <class T> struct Matrix {
-  T *data;
-  size_t down, across;
-};
-
-template <class T> static Matrix<T> matrix_of(Tensor x, bool transposed) {
-  T *data = static_cast<T *>(x.data);
-  return transposed ? Matrix<T>{data, 1, x.pitch} : Matrix<T>{data, x.pitch, 1};
-}
-
-enum { TILE = 16 };
-
-/* y = a b, or y += a b, of n x m numbers, sums of k; a thread an element, tiles by way of shared memory. Plain: it
- * stands here until `linear` has a kernel, which all products then go to. */
-template <class Y, class A, class B>
-__global__ void __launch_bounds__(TILE *TILE)
-    product_kernel(Matrix<Y> y, Matrix<const A> a, Matrix<const B> b, size_t n, size_t m, size_t k, Write write) {
-  SHARED(float, of_a, TILE *(TILE + 1));
-  SHARED(float, of_b, TILE *(TILE + 1));
-  size_t i = threadIdx.x / TILE, j = threadIdx.x % TILE;
-  size_t row = blockIdx.y * size_t(TILE) + i, column = blockIdx.x * size_t(TILE) + j;
-  float sum = 0.0f;
-  for (size_t first = 0; first < k; first += TILE) {
-    bool in_a = row < n && first + j < k, in_b = column < m && first + i < k;
-    of_a[i * (TILE + 1) + j] = in_a ? to_float(a.data[row * a.down + (first + j) * a.across]) : 0.0f;
-    of_b[i * (TILE + 1) + j] = in_b ? to_float(b.data[(first + i) * b.down + column * b.across]) : 0.0f;
-    __syncthreads();
-    for (size_t q = 0; q < TILE; q++)
-      sum += of_a[i * (TILE + 1) + q] * of_b[q * (TILE + 1) + j];
-    __syncthreads();
-  }
-  if (row >= n || column >= m)
-    return;
-  Y *to = y.data + row * y.down + column * y.across;
-  *to = from_float<Y>(write == WRITE_ADD ? to_float(*to) + sum : sum);
-}
-
-template <class Y, class A, class B>
-static void product(const Ops *ops, Matrix<Y> y, Matrix<const A> a, Matrix<const B> b, size_t n, size_t m, size_t k,
-                    Write write) {
-  dim3 blocks(static_cast<unsigned>(ceil_div(m, TILE)), static_cast<unsigned>(ceil_div(n, TILE)));
-  LAUNCH((product_kernel<Y, A, B>), blocks, TILE * TILE, 0, stream_of(ops), y, a, b, n, m, k, write);
-}
-
-/* body(number of the type of activations, number of that of the weight) */
-template <class Body> static void by_weight(Dtype activations, Dtype weight, Body body) {
-  by_type(activations, [&](auto activation) {
-    if (weight == DTYPE_F16)
-      body(activation, f16());
-    else
-      by_type(weight, [&](auto number) { body(activation, number); });
-  });
-}
-
 /* The logits of rows [first, ...), as many as work holds and there are. */
 static Tensor logits_of(const Ops *ops, Tensor x, Tensor w, size_t first, Tensor work) {
   Tensor logits = tensor_rows(work, 0, at_most(x.size[0] - first, work.size[0]));
-  by_weight(x.dtype, w.dtype, [&](auto activation, auto weight) {
-    using A = decltype(activation);
-    using W = decltype(weight);
-    product(ops, matrix_of<A>(logits, false), matrix_of<const A>(tensor_rows(x, first, logits.size[0]), false),
-            matrix_of<const W>(w, true), logits.size[0], w.size[0], w.size[1], WRITE_SET);
-  });
+  SEESAW_BACKEND::linear_fwd(ops, logits, tensor_rows(x, first, logits.size[0]), w, Tensor{}, WRITE_SET);
   return logits;
 }
 
 /* dx += dlogits w, dw += dlogits' x; either may be absent. */
 static void add_gradients(const Ops *ops, Tensor dx, Tensor dw, Tensor dlogits, Tensor x, Tensor w) {
-  size_t rows = dlogits.size[0], classes = w.size[0], width = w.size[1];
-  by_weight(x.dtype, w.dtype, [&](auto activation, auto weight) {
-    using A = decltype(activation);
-    using W = decltype(weight);
-    if (dx.data)
-      product(ops, matrix_of<A>(dx, false), matrix_of<const A>(dlogits, false), matrix_of<const W>(w, false), rows,
-              width, classes, WRITE_ADD);
-    if (dw.data)
-      product(ops, matrix_of<float>(dw, false), matrix_of<const A>(dlogits, true), matrix_of<const A>(x, false),
-              classes, width, rows, WRITE_ADD);
-  });
+  if (dx.data)
+    SEESAW_BACKEND::linear_bwd_input(ops, dx, dlogits, w);
+  if (dw.data)
+    SEESAW_BACKEND::linear_bwd_weight(ops, dw, Tensor{}, dlogits, x);
 }
 
 /* ---- a row of logits ---- */
