@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <time.h>
 
+#include "sanitized.h"
 #include "small_world.h"
 
 #define SCHEMES SEESAW_FIXTURES "/../../experiments/schemes/scenes"
@@ -124,7 +125,7 @@ Test(ablate, killed_at_random_moments_it_goes_on_to_the_same) {
   char command[1024];
   program_succeeds("%s --results whole --runs r1 --features f1", words);
   snprintf(command, sizeof command, "%s --results killed --runs r2 --features f2", words);
-  for (uint32_t i = 0; i < 6; i++)
+  for (uint32_t i = 0; i < (SANITIZED ? 3 : 6); i++)
     run_killed(command, 0.02 + 0.4 * rng_uniform(rng_make(1, RNG_TEST, i), 0));
   program_succeeds("%s", command);
   expect_same_results("killed");
