@@ -3,7 +3,8 @@
  * There are too few tiles of queries to fill a card, so keys are split: a block has PART keys of one key head of one
  * sample and all the queries that use them (of every head of the group: keys are read once). It leaves its largest
  * score, its sum and its weighted values, not yet divided, in scratch memory; a second kernel puts parts together in
- * their order. Parts begin at multiples of PART, so a sample's bytes do not depend on the rest of its batch.
+ * their order. Parts begin at multiples of PART, so a sample's bytes do not depend on the rest of its batch, as long as
+ * all have few queries: the longest sample decides whether the whole batch goes this way or through tiles.
  *
  * Source: as Flash-Decoding (Dao et al. 2023). */
 #include "attention.h"
