@@ -96,6 +96,18 @@ static inline void tensor_fill(Tensor x, double centre, double spread, uint64_t 
   tensor_put(x, i, j, centre + spread * rng_normal(rng_make(seed, RNG_TEST, 0), i * tensor_width(x) + j));
 }
 
+/* A matrix in a backend's own memory, which is the host's: filled, its rows `gap` numbers apart, room for eight more.
+ */
+static inline Tensor tensor_on(const Ops *ops, Dtype dtype, size_t rows, size_t columns, size_t gap, double centre,
+                               double spread, uint64_t seed) {
+  void *memory;
+  cr_assert_eq(ops_alloc(ops, (rows * (columns + gap) + 8) * 4, &memory).code, STATUS_OK);
+  Tensor x = tensor_2(memory, dtype, rows, columns);
+  x.pitch += gap;
+  tensor_fill(x, centre, spread, seed);
+  return x;
+}
+
 /* ---- making ---- */
 
 static inline void trial_open(Trial *trial, Dtype real, int threads) {

@@ -21,16 +21,6 @@ typedef struct Set {
   Attention attention;
 } Set;
 
-static Tensor filled(const Ops *ops, Dtype dtype, size_t rows, size_t columns, size_t gap, double centre, double spread,
-                     uint64_t seed) {
-  void *memory;
-  cr_assert_eq(ops_alloc(ops, (rows * (columns + gap) + 8) * 4, &memory).code, STATUS_OK);
-  Tensor x = tensor_2(memory, dtype, rows, columns);
-  x.pitch += gap;
-  tensor_fill(x, centre, spread, seed);
-  return x;
-}
-
 static Ragged ragged(const Ops *ops, size_t count, const int32_t *offsets) {
   Ragged r = {.count = count, .rows = (size_t)offsets[count], .host = offsets};
   void *memory;
@@ -50,11 +40,11 @@ static Set make(const Ops *ops, const Case *c, Dtype type) {
   for (int i = 0; i < TENSORS; i++) {
     bool of_keys = i == K || i == V || i == DK || i == DV;
     double centre = i == O || i == LSE ? NAN : 0.2;
-    s.t[i] = filled(ops, i == LSE ? DTYPE_F32 : type, of_keys ? s.keys.rows : s.queries.rows,
-                    i == LSE  ? c->heads
-                    : of_keys ? narrow
-                              : wide,
-                    gap, centre, 1.0, (uint64_t)i + 1);
+    s.t[i] = tensor_on(ops, i == LSE ? DTYPE_F32 : type, of_keys ? s.keys.rows : s.queries.rows,
+                       i == LSE  ? c->heads
+                       : of_keys ? narrow
+                                 : wide,
+                       gap, centre, 1.0, (uint64_t)i + 1);
   }
   return s;
 }

@@ -17,16 +17,6 @@ typedef struct Set {
   Tensor x, g, b, dy, y, mean, rstd, dx, dg, db;
 } Set;
 
-static Tensor filled(const Ops *ops, Dtype dtype, size_t rows, size_t columns, size_t gap, double centre, double spread,
-                     uint64_t seed) {
-  void *memory;
-  cr_assert_eq(ops_alloc(ops, (rows * (columns + gap) + 8) * 4, &memory).code, STATUS_OK);
-  Tensor x = tensor_2(memory, dtype, rows, columns);
-  x.pitch += gap;
-  tensor_fill(x, centre, spread, seed);
-  return x;
-}
-
 static Tensor vector(Tensor x) {
   return tensor_1(x.data, x.dtype, x.size[1]);
 }
@@ -34,16 +24,16 @@ static Tensor vector(Tensor x) {
 static Set make(const Ops *ops, const Case *c, Types types) {
   size_t n = c->rows, d = c->columns, gap = c->aligned ? (16 - d % 16) % 16 : 3;
   Dtype a = types.activations, p = types.parameters;
-  return (Set){.x = filled(ops, a, n, d, gap, 0.4, 1.0, 1),
-               .g = vector(filled(ops, p, 1, d, 0, 1.0, 0.5, 2)),
-               .b = vector(filled(ops, p, 1, d, 0, 0.2, 0.5, 3)),
-               .dy = filled(ops, a, n, d, gap, 0.3, 1.0, 4),
-               .y = filled(ops, a, n, d, gap, NAN, 0.0, 5),
-               .mean = vector(filled(ops, DTYPE_F32, 1, n, 0, NAN, 0.0, 6)),
-               .rstd = vector(filled(ops, DTYPE_F32, 1, n, 0, NAN, 0.0, 7)),
-               .dx = filled(ops, a, n, d, gap, 0.5, 0.5, 8),
-               .dg = vector(filled(ops, DTYPE_F32, 1, d, 0, 0.5, 0.5, 9)),
-               .db = vector(filled(ops, DTYPE_F32, 1, d, 0, 0.5, 0.5, 10))};
+  return (Set){.x = tensor_on(ops, a, n, d, gap, 0.4, 1.0, 1),
+               .g = vector(tensor_on(ops, p, 1, d, 0, 1.0, 0.5, 2)),
+               .b = vector(tensor_on(ops, p, 1, d, 0, 0.2, 0.5, 3)),
+               .dy = tensor_on(ops, a, n, d, gap, 0.3, 1.0, 4),
+               .y = tensor_on(ops, a, n, d, gap, NAN, 0.0, 5),
+               .mean = vector(tensor_on(ops, DTYPE_F32, 1, n, 0, NAN, 0.0, 6)),
+               .rstd = vector(tensor_on(ops, DTYPE_F32, 1, n, 0, NAN, 0.0, 7)),
+               .dx = tensor_on(ops, a, n, d, gap, 0.5, 0.5, 8),
+               .dg = vector(tensor_on(ops, DTYPE_F32, 1, d, 0, 0.5, 0.5, 9)),
+               .db = vector(tensor_on(ops, DTYPE_F32, 1, d, 0, 0.5, 0.5, 10))};
 }
 
 /* The C backend's, in float, from the numbers as the kernels' storage types hold them. */
