@@ -66,23 +66,7 @@ static inline double tensor_at(Tensor x, size_t i, size_t j) {
 
 /* Rounded to the tensor's type. */
 static inline void tensor_put(Tensor x, size_t i, size_t j, double value) {
-  void *place = tensor_place(x, i, j);
-  switch (x.dtype) {
-  case DTYPE_F64:
-    *(double *)place = value;
-    break;
-  case DTYPE_F32:
-    *(float *)place = (float)value;
-    break;
-  case DTYPE_BF16:
-    *(uint16_t *)place = bf16_from_float((float)value);
-    break;
-  case DTYPE_F16:
-    *(uint16_t *)place = f16_from_float((float)value);
-    break;
-  default:
-    cr_assert_fail("a tensor of %s", dtype_name(x.dtype));
-  }
+  tensor_set(tensor_1(tensor_place(x, i, j), x.dtype, 1), 0, value);
 }
 
 /* Numbers of a row and rows, for loops: a vector has rows of one number. */
