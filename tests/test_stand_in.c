@@ -156,11 +156,11 @@ static void expect_launch(unsigned threads, size_t shared, unsigned rows, const 
 
 Test(stand_in, launches_that_no_card_takes_are_faults) {
   expect_launch(1024, 0, 1, NULL);
-  expect_launch(32, 227 * 1024, 1, NULL);
+  expect_launch(32, 163 * 1024, 1, NULL);
   expect_launch(32, 0, 0, NULL); /* no blocks: nothing to do */
   expect_launch(1025, 0, 1, "1025 x 1 x 1 threads a block: a card takes 1 to 1024");
   expect_launch(0, 0, 1, "0 x 1 x 1 threads a block");
-  expect_launch(32, 227 * 1024 + 1, 1, "more shared memory than a card's 232448 bytes a block");
+  expect_launch(32, 163 * 1024 + 1, 1, "more shared memory than a card's 166912 bytes a block");
   expect_launch(32, 0, 65536, "1 x 65536 x 1 blocks");
 }
 
