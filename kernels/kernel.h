@@ -89,6 +89,9 @@ inline Shape shape_of(Tensor x, bool flat) {
 /* Numbers in 16 bytes. */
 template <class T> constexpr int WIDE = 16 / sizeof(T);
 
+/* What two types both have in whole accesses of 16 bytes. */
+template <class T, class S> constexpr int BOTH = WIDE<T> > WIDE<S> ? WIDE<T> : WIDE<S>;
+
 /* T const for inputs. data NULL: absent. */
 template <class T> struct Rows {
   T *data;

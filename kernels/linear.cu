@@ -27,7 +27,7 @@ template <class Body> static void by_weight(Dtype weights, Body body) {
 /* Bound by bytes: each weight is read once, each converted one written once. */
 template <class A, class W>
 __global__ void __launch_bounds__(BLOCK) weight_kernel(Rows<A> to, Rows<const W> from, size_t count) {
-  constexpr int EACH = WIDE < A >> WIDE<W> ? WIDE<A> : WIDE<W>;
+  constexpr int EACH = BOTH<A, W>;
   size_t step = gridDim.x * size_t(BLOCK) * EACH;
   for (size_t i = (blockIdx.x * size_t(BLOCK) + threadIdx.x) * EACH; i < count; i += step)
     chunk_store(to.data, to.wide, i, count, chunk_load<EACH>(from.data, from.wide, i, count));
@@ -76,7 +76,7 @@ template <int ROWS, class A, class W>
 __global__ void __launch_bounds__(BLOCK) few_rows_kernel(Rows<A> y, Rows<const A> x, Rows<const W> w, const A *b,
                                                          bool add, size_t rows, size_t inputs, size_t outputs) {
   SHARED(float, sums, BLOCK / WARP * ROWS * OUTPUTS);
-  constexpr int EACH = WIDE < W >> WIDE<A> ? WIDE<W> : WIDE<A>;
+  constexpr int EACH = BOTH<A, W>;
   size_t first_row = blockIdx.y * size_t(ROWS), first = blockIdx.x * size_t(OUTPUTS);
   float sum[ROWS][OUTPUTS] = {};
   for (size_t i = threadIdx.x * size_t(EACH); i < inputs; i += blockDim.x * size_t(EACH)) {
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(BLOCK) few_rows_kernel(Rows<A> y, Rows<const A
 
 /* Threads so that each has a chunk at least, where there are so many. */
 template <class A, class W> static unsigned threads_for(size_t inputs) {
-  constexpr size_t EACH = WIDE < W >> WIDE<A> ? WIDE<W> : WIDE<A>;
+  constexpr size_t EACH = BOTH<A, W>;
   size_t threads = ceil_div(at_most(inputs, BLOCK * EACH), WARP * EACH) * WARP;
   return threads < WARP ? unsigned(WARP) : static_cast<unsigned>(threads);
 }

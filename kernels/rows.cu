@@ -14,9 +14,6 @@ __device__ __forceinline__ int32_t index_at(const int32_t *index, size_t i, size
 
 /* ---- gather ---- */
 
-/* What y and the table both have in whole accesses of 16 bytes. */
-template <class T, class S> constexpr int BOTH = WIDE<T> > WIDE<S> ? WIDE<T> : WIDE<S>;
-
 /* Reads a row of the table, writes one of y (and reads it, to add). */
 template <class T, class S>
 __global__ void __launch_bounds__(PLACE_THREADS)
