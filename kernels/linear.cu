@@ -142,7 +142,6 @@ enum { STRIP_LEAST = 64 /* rows */, STRIPS_MOST = 64, ROWS_AT_ONCE = BLOCK / WAR
  * chunk of columns. */
 template <class A>
 __global__ void __launch_bounds__(BLOCK) column_sums_kernel(float *sums, Rows<const A> dy, Shape shape, size_t strip) {
-  SHARED(float, share, ROWS_AT_ONCE *WIDE<A> *WARP);
   unsigned warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
   size_t column = (blockIdx.x * size_t(WARP) + lane) * WIDE<A>;
   size_t first = blockIdx.y * strip, end = first + strip < shape.rows ? first + strip : shape.rows;
@@ -154,18 +153,8 @@ __global__ void __launch_bounds__(BLOCK) column_sums_kernel(float *sums, Rows<co
     for (int i = 0; i < WIDE<A>; i++)
       sum.at[i] += chunk.at[i];
   }
-#pragma unroll
-  for (int i = 0; i < WIDE<A>; i++) /* neighbouring lanes in neighbouring banks */
-    share[(warp * WIDE<A> + i) * WARP + lane] = sum.at[i];
-  __syncthreads();
-  for (unsigned k = threadIdx.x; k < WIDE<A> * WARP; k += BLOCK) {
-    size_t to = (blockIdx.x * size_t(WARP) + k % WARP) * WIDE<A> + k / WARP;
-    float all = 0.0f;
-    for (unsigned row = 0; row < ROWS_AT_ONCE; row++)
-      all += share[row * WIDE<A> * WARP + k];
-    if (to < shape.columns)
-      sums[blockIdx.y * shape.columns + to] = all;
-  }
+  size_t begin = blockIdx.x * size_t(WARP * WIDE<A>);
+  block_columns<ROWS_AT_ONCE>(sum.at, sums + blockIdx.y * shape.columns + begin, shape.columns - begin);
 }
 
 __global__ void __launch_bounds__(BLOCK)

@@ -193,7 +193,6 @@ template <class A>
 __global__ void __launch_bounds__(BLOCK)
     norm_strip_kernel(float *sums, Rows<const A> dy, Rows<const A> x, const float *mean, const float *rstd, Shape shape,
                       size_t strip) {
-  SHARED(float, share, 2 * ROWS_AT_ONCE * WARP * WIDE<A>);
   size_t column = (blockIdx.x * size_t(WARP) + threadIdx.x % WARP) * WIDE<A>;
   size_t first = blockIdx.y * strip, end = first + strip < shape.rows ? first + strip : shape.rows;
   Chunk<WIDE<A>> dg = {}, db = {};
@@ -207,23 +206,10 @@ __global__ void __launch_bounds__(BLOCK)
       db.at[i] += dy_chunk.at[i];
     }
   }
-  /* share[which][row][i][lane]: neighbouring lanes in neighbouring banks */
-#pragma unroll
-  for (int i = 0; i < WIDE<A>; i++) {
-    unsigned place = (threadIdx.x / WARP * WIDE<A> + i) * WARP + threadIdx.x % WARP;
-    share[place] = dg.at[i];
-    share[ROWS_AT_ONCE * WIDE<A> * WARP + place] = db.at[i];
-  }
-  __syncthreads();
-  for (unsigned k = threadIdx.x; k < 2 * WIDE<A> * WARP; k += BLOCK) {
-    unsigned which = k / (WIDE<A> * WARP), within = k % (WIDE<A> * WARP);
-    size_t to = (blockIdx.x * size_t(WARP) + within % WARP) * WIDE<A> + within / WARP;
-    float sum = 0.0f;
-    for (int row = 0; row < ROWS_AT_ONCE; row++)
-      sum += share[(which * ROWS_AT_ONCE + row) * WIDE<A> * WARP + within];
-    if (to < shape.columns)
-      sums[(2 * blockIdx.y + which) * shape.columns + to] = sum;
-  }
+  size_t begin = blockIdx.x * size_t(WARP * WIDE<A>), left = shape.columns - begin;
+  float *to = sums + 2 * blockIdx.y * shape.columns + begin;
+  block_columns<ROWS_AT_ONCE>(dg.at, to, left);
+  block_columns<ROWS_AT_ONCE>(db.at, to + shape.columns, left);
 }
 
 __global__ void __launch_bounds__(BLOCK)

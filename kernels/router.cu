@@ -52,7 +52,6 @@ __global__ void __launch_bounds__(ROUTER_BLOCK) router_norm_kernel(double *inver
 template <class A>
 __global__ void __launch_bounds__(ROUTER_BLOCK)
     router_direction_kernel(Scores to, Rows<const A> text, Samples samples, Shape shape, bool sum) {
-  SHARED(double, of_warp, ROUTER_WARPS *WARP *WIDE<A>);
   size_t column = (blockIdx.x * size_t(WARP) + threadIdx.x % WARP) * WIDE<A>;
   size_t first = samples.texts[blockIdx.y], end = samples.texts[blockIdx.y + 1];
   double total[WIDE<A>] = {};
@@ -63,18 +62,8 @@ __global__ void __launch_bounds__(ROUTER_BLOCK)
     for (int i = 0; i < WIDE<A>; i++)
       total[i] += factor * t.at[i];
   }
-#pragma unroll
-  for (int i = 0; i < WIDE<A>; i++) /* of_warp[warp][i][lane]: neighbouring lanes in neighbouring banks */
-    of_warp[(threadIdx.x / WARP * WIDE<A> + i) * WARP + threadIdx.x % WARP] = total[i];
-  __syncthreads();
-  for (unsigned k = threadIdx.x; k < WIDE<A> * WARP; k += ROUTER_BLOCK) {
-    size_t at = (blockIdx.x * size_t(WARP) + k % WARP) * WIDE<A> + k / WARP;
-    double all = 0.0;
-    for (int warp = 0; warp < ROUTER_WARPS; warp++)
-      all += of_warp[warp * WIDE<A> * WARP + k];
-    if (at < shape.columns)
-      to.direction[blockIdx.y * shape.columns + at] = all;
-  }
+  size_t begin = blockIdx.x * size_t(WARP * WIDE<A>);
+  block_columns<ROUTER_WARPS>(total, to.direction + blockIdx.y * shape.columns + begin, shape.columns - begin);
 }
 
 /* A block: LOCALS_AT_ONCE rows of sample blockIdx.y, which share what they read of the direction (8 bytes a column,
