@@ -45,12 +45,16 @@ __global__ void __launch_bounds__(LOSS_BLOCK) loss_strip_kernel(Tally *tally, Ro
   const A *row = logits.row(blockIdx.x);
   Tally own = {-INFINITY, 0.0f};
   for (size_t first = blockIdx.y * size_t(LOSS_STRIP); first < end; first += LOSS_AT_ONCE * LOSS_BLOCK * WIDE<A>) {
+    Stored<WIDE<A>, A> stored[LOSS_AT_ONCE];
     Chunk<WIDE<A>> x[LOSS_AT_ONCE];
     float most = own.most;
 #pragma unroll
+    for (int c = 0; c < LOSS_AT_ONCE; c++)
+      stored[c] = chunk_fetch<WIDE<A>>(row, logits.wide, first + (c * LOSS_BLOCK + threadIdx.x) * WIDE<A>, end);
+#pragma unroll
     for (int c = 0; c < LOSS_AT_ONCE; c++) {
       size_t column = first + (c * LOSS_BLOCK + threadIdx.x) * WIDE<A>;
-      x[c] = chunk_load<WIDE<A>>(row, logits.wide, column, end);
+      x[c] = chunk_of(stored[c]);
       if (end < column + WIDE<A>) /* the last chunks, so that the others pay for one comparison */
 #pragma unroll
         for (int i = 0; i < WIDE<A>; i++)

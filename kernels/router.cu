@@ -79,11 +79,15 @@ __global__ void __launch_bounds__(ROUTER_BLOCK)
   if (first >= end) /* the whole block */
     return;
   for (size_t column = threadIdx.x * WIDE<A>; column < shape.columns; column += ROUTER_BLOCK * WIDE<A>) {
-    Chunk<WIDE<A>> x[LOCALS_AT_ONCE] = {};
+    Stored<WIDE<A>, A> stored[LOCALS_AT_ONCE] = {};
+    Chunk<WIDE<A>> x[LOCALS_AT_ONCE];
 #pragma unroll
     for (int k = 0; k < LOCALS_AT_ONCE; k++)
       if (first + k < end)
-        x[k] = chunk_load<WIDE<A>>(local.row(first + k), local.wide, column, shape.columns);
+        stored[k] = chunk_fetch<WIDE<A>>(local.row(first + k), local.wide, column, shape.columns);
+#pragma unroll
+    for (int k = 0; k < LOCALS_AT_ONCE; k++)
+      x[k] = chunk_of(stored[k]);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
       double along = column + i < shape.columns ? direction[column + i] : 0.0;
