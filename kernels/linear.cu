@@ -80,14 +80,21 @@ __global__ void __launch_bounds__(BLOCK) few_rows_kernel(Rows<A> y, Rows<const A
   size_t first_row = blockIdx.y * size_t(ROWS), first = blockIdx.x * size_t(OUTPUTS);
   float sum[ROWS][OUTPUTS] = {};
   for (size_t i = threadIdx.x * size_t(EACH); i < inputs; i += blockDim.x * size_t(EACH)) {
+    Stored<EACH, W> of_w[OUTPUTS];
     Chunk<EACH> weights[OUTPUTS];
 #pragma unroll
     for (int o = 0; o < OUTPUTS; o++) /* beyond the last: the last again, not kept */
-      weights[o] = chunk_load<EACH>(w.row(first + o < outputs ? first + o : outputs - 1), w.wide, i, inputs);
+      of_w[o] = chunk_fetch<EACH>(w.row(first + o < outputs ? first + o : outputs - 1), w.wide, i, inputs);
+    Stored<EACH, A> of_x = chunk_fetch<EACH>(x.row(first_row), x.wide, i, inputs);
+#pragma unroll
+    for (int o = 0; o < OUTPUTS; o++)
+      weights[o] = chunk_of(of_w[o]);
 #pragma unroll
     for (int n = 0; n < ROWS; n++)
       if (first_row + n < rows) {
-        Chunk<EACH> numbers = chunk_load<EACH>(x.row(first_row + n), x.wide, i, inputs);
+        Chunk<EACH> numbers = chunk_of(of_x);
+        if (n + 1 < ROWS && first_row + n + 1 < rows) /* on its way while this one is multiplied */
+          of_x = chunk_fetch<EACH>(x.row(first_row + n + 1), x.wide, i, inputs);
 #pragma unroll
         for (int o = 0; o < OUTPUTS; o++)
 #pragma unroll
