@@ -8,8 +8,8 @@
 #include "c.h"
 #include "commands.h"
 #include "csv.h"
+#include "device.h"
 #include "json.h"
-#include "kernels_device.h"
 #include "kernels_peer.h"
 #include "options.h"
 #include "progress.h"
@@ -291,7 +291,7 @@ static Status open_and_run(const BenchPlan *plan, const Command *command) {
   if (!s)
     return status_error(STATUS_MEMORY, "not enough memory for the bench");
   s->plan = plan;
-  Status status = device_open(&s->device, plan->device, strcmp(plan->dtype, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32);
+  Status status = device_open(&s->device, plan->device, plan->dtype, 0);
   if (status.code == STATUS_OK)
     status = c_open(&s->maker, DTYPE_F32, 0);
   if (status.code == STATUS_OK)
@@ -308,8 +308,8 @@ Status command_kernels_bench(int argc, char **argv, Ranks ranks) {
   const Option options[] = {
       {"op", OPTION_TEXT, &plan.operation, "NAME", "only this operation of reference/ops.h"},
       {"shape", OPTION_TEXT, &plan.shape, "odd|real|NAME", "shapes, or a part of their names; auto: real ones"},
-      {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "what activations are stored as", .choices = "f32,bf16"},
-      {"device", OPTION_CHOICE, &plan.device, NULL, "auto: the GPU if there is one", .choices = DEVICE_CHOICES},
+      {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "what activations are stored as", .choices = DTYPE_CHOICES},
+      {"device", OPTION_CHOICE, &plan.device, NULL, "auto: the GPU if there is one", .choices = "auto," DEVICE_CHOICES},
       {"repeats", OPTION_INTEGER, &plan.repeats, "N", "samples of each; the median counts", 1, SAMPLES_MOST},
       {"quick", OPTION_FLAG, &plan.quick, NULL, "a small copy and product instead of the limits: to try it out"},
       {"peer", OPTION_FLAG, &plan.peer, NULL, "the same in PyTorch on the same device, if python3 has it"},
@@ -326,7 +326,7 @@ Status command_kernels_bench(int argc, char **argv, Ranks ranks) {
           "operations beside the rate of a square product, both measured first, on the same backend.",
       .examples = "seesaw kernels bench\n"
                   "seesaw kernels bench --op layernorm --shape CLIP --peer\n"
-                  "seesaw kernels bench --device c --shape odd --csv bench.csv\n",
+                  "seesaw kernels bench --device cpu --shape odd --csv bench.csv\n",
       .options = options,
   };
   bool done;

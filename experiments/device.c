@@ -1,13 +1,14 @@
-/* kernels_device.c: opening a backend by name. */
-#include "kernels_device.h"
+/* device.c: opening a backend by name. */
+#include "device.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends.h"
 #include "c.h"
 #include "cases.h"
-#include "backends.h"
 #include "json.h"
 #include "options.h"
 #include "progress.h"
@@ -33,16 +34,20 @@ static void name_processor(Device *device) {
   cJSON_Delete(origin);
 }
 
-static Status open_c(Device *device, Dtype real) {
+static Status check_c(Dtype real) {
+  return real == DTYPE_F32 ? status_ok()
+                           : status_error(STATUS_USAGE, "the C backend computes in f32, not in bf16: give --dtype f32 "
+                                                        "or another --device");
+}
+
+static Status open_c(Device *device, Dtype real, int threads) {
   long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  if (real == DTYPE_BF16)
-    return status_error(STATUS_USAGE,
-                        "the C backend computes in f32, not in bf16: give --dtype f32 or another --device");
+  TRY(check_c(real));
   name_processor(device);
-  device->kind = "c";
+  device->kind = "cpu";
   device->cache = bytes > 0 && bytes < 64 << 20 ? (size_t)bytes : (size_t)64 << 20; /* the whole chip's says little */
   device->clock = (Clock){start_host, stop_host, device};
-  return c_open(&device->ops, real, 0);
+  return c_open(&device->ops, real, threads);
 }
 
 static Status open_cuda(Device *device, Dtype real) {
@@ -64,7 +69,7 @@ static Status open_stand_in(Device *device, Dtype real) {
   return stand_in_open(&device->ops, real, STAND_IN_FORWARD, 1);
 }
 
-static Status open_any(Device *device, Dtype real) {
+static Status open_any(Device *device, Dtype real, int threads) {
   Status status = open_cuda(device, real);
   if (status.code == STATUS_UNAVAILABLE) {
     fprintf(stderr, "no GPU (%s); trying the kernels on the host\n", status.message);
@@ -72,27 +77,71 @@ static Status open_any(Device *device, Dtype real) {
   }
   if (status.code == STATUS_UNAVAILABLE) {
     fprintf(stderr, "%s; taking the C backend\n", status.message);
-    status = open_c(device, real);
+    status = open_c(device, real, threads);
   }
   return status;
 }
 
-Status device_open(Device *device, const char *which, Dtype real) {
+/* A GPU that was asked for by name and is not there. */
+static Status instead(Status status) {
+  return status.code == STATUS_UNAVAILABLE
+             ? status_error(STATUS_UNAVAILABLE, "--device cuda: %.400s; take --device cpu", status.message)
+             : status;
+}
+
+static Dtype dtype_of(const char *name) {
+  return strcmp(name, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32;
+}
+
+Status device_open(Device *device, const char *which, const char *dtype, int threads) {
+  Dtype real = dtype_of(dtype);
   *device = (Device){0};
-  return strcmp(which, "c") == 0      ? open_c(device, real)
-         : strcmp(which, "cuda") == 0 ? open_cuda(device, real)
+  return strcmp(which, "cpu") == 0    ? open_c(device, real, threads)
+         : strcmp(which, "cuda") == 0 ? instead(open_cuda(device, real))
          : strcmp(which, "host") == 0 ? open_stand_in(device, real)
-                                      : open_any(device, real);
+                                      : open_any(device, real, threads);
 }
 
 void device_close(Device *device) {
-  if (device->kind && strcmp(device->kind, "c") == 0)
+  if (device->kind && strcmp(device->kind, "cpu") == 0)
     c_close(&device->ops);
   else if (device->kind && strcmp(device->kind, "host") == 0)
     stand_in_close(&device->ops);
   else if (device->kind)
     cuda_close(&device->ops);
   *device = (Device){0};
+}
+
+/* ---- is it there? ---- */
+
+/* In a child: the answer goes to the parent. */
+static void ask_cuda(int answer) {
+  CudaDevice card;
+  Status status = cuda_device(&card);
+  bool told = write(answer, &status, sizeof status) == (ssize_t)sizeof status;
+  _exit(told ? 0 : 1);
+}
+
+static Status check_cuda(void) {
+  int ends[2];
+  Status status;
+  fflush(NULL);
+  if (pipe(ends) != 0)
+    return status_from_errno(STATUS_MEMORY, "no process can be asked for the GPU");
+  pid_t child = fork();
+  if (child == 0)
+    ask_cuda(ends[1]);
+  close(ends[1]);
+  if (child < 0 || read(ends[0], &status, sizeof status) != (ssize_t)sizeof status)
+    status = status_error(STATUS_UNAVAILABLE, "the process that asked for the GPU ended without an answer");
+  close(ends[0]);
+  if (child > 0)
+    waitpid(child, NULL, 0);
+  return instead(status);
+}
+
+Status device_check(const char *which, const char *dtype) {
+  return strcmp(which, "cpu") == 0 ? check_c(dtype_of(dtype)) : strcmp(which, "cuda") == 0 ? check_cuda() : status_ok();
 }
 
 bool host_fits(double bytes) {
