@@ -15,8 +15,8 @@
 #include "progress.h"
 #include "samples.h"
 
-enum { SETS_MOST = 1024, SETS_SLOW = 16, ROWS_MOST = 512 };
-static const double sample_seconds = 5e-3; /* that a sample takes at least, by repeating the call */
+enum { SETS_MOST = 1024, SETS_SLOW = 16, ROWS_MOST = 512, CALLS_MOST = 250 /* a GPU's queue takes 1024 launches */ };
+static const double sample_seconds = 5e-3; /* that a sample takes by repeating the call, CALLS_MOST times at most */
 
 typedef struct BenchPlan {
   const char *operation, *shape, *dtype, *device, *algorithms, *file, *json, *csv;
@@ -63,7 +63,7 @@ static Spread time_all(Session *s, Timed *timed) {
   double samples[SAMPLES_MOST];
   time_calls(s, timed, timed->sets);
   double once = time_calls(s, timed, timed->sets), wanted = sample_seconds / (once > 1e-9 ? once : 1e-9);
-  size_t calls = wanted < 1.0 ? 1 : wanted > 1000.0 ? 1000 : (size_t)wanted;
+  size_t calls = wanted < 1.0 ? 1 : wanted > CALLS_MOST ? CALLS_MOST : (size_t)wanted;
   for (int64_t i = 0; i < s->plan->repeats; i++)
     samples[i] = time_calls(s, timed, calls);
   return spread_of(samples, (size_t)s->plan->repeats);
