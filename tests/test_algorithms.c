@@ -2,8 +2,10 @@
  * nothing. */
 #include "card/algorithms.h"
 
+#include <math.h>
 #include <sys/stat.h>
 
+#include "backends.h"
 #include "rng.h"
 #include "scratch.h"
 
@@ -337,4 +339,18 @@ Test(algorithms, lie_in_the_users_cache) {
   Status status = algorithms_path(card, &path);
   cr_expect_eq(status.code, STATUS_USAGE);
   expect_contains(status.message, "name a file");
+}
+
+Test(algorithms, cannot_be_chosen_without_cuda) {
+  Ops ops = {0};
+  CudaClock *clock;
+  if (cuda_built())
+    cr_skip_test("the toolkit is here: test_choose.c has what there is to test");
+  cr_expect_eq(cuda_algorithms(&ops, CUDA_TIMED, NULL).code, STATUS_UNAVAILABLE);
+  cr_expect_eq(cuda_choices(&ops).timed, 0);
+  cr_expect_eq(cuda_clock_open(&ops, &clock).code, STATUS_UNAVAILABLE);
+  cr_expect_null(clock);
+  cuda_clock_start(clock, 1);
+  cr_expect(isnan(cuda_clock_stop(clock)));
+  cuda_clock_close(clock);
 }
