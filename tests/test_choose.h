@@ -19,7 +19,7 @@ typedef struct Library {
   /* what it saw */
   double now;
   int asked, launched, last; /* for guesses; runs, also failed ones; the algorithm that ran last */
-  void *to;                  /* where it wrote */
+  int written;               /* runs into choose_output */
   int alive;                 /* handles and memory not given back */
 } Library;
 extern Library library;
