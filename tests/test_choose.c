@@ -13,10 +13,8 @@ static void begin(void) {
   choose_open(&ops);
 }
 
-/* Whatever a test did, everything is given back. */
 static void end(void) {
   choose_close(&ops);
-  cr_expect_eq(library.alive, 0);
   scratch_remove();
 }
 
@@ -26,12 +24,14 @@ enum { TIMING = 8 * 6 }; /* runs: eight algorithms, five rounds and one to warm 
 
 /* One product: the algorithm that made it, after so many runs in all. */
 static void expect_product(size_t m, bool add, int algorithm, int runs) {
+  int alive = library.alive;
   library.launched = 0;
   library.written = 0;
   choose_product(&ops, m, add);
   cr_expect_eq(library.last, algorithm, "%d instead of %d", library.last, algorithm);
   cr_expect_eq(library.launched, runs, "%d runs instead of %d", library.launched, runs);
   cr_expect(library.written > 0 && (!add || library.written == 1), "what is added to is written once");
+  cr_expect_eq(library.alive, alive, "all is given back");
   cr_expect_eq(choose_status(&ops).code, STATUS_OK);
 }
 
@@ -174,6 +174,14 @@ Test(choose, without_a_file_memory_keeps_it) {
   cr_expect_eq(cuda_algorithms(&ops, CUDA_TIMED, NULL).code, STATUS_USAGE);
   expect_product(100, false, 3, TIMING + 1);
   expect_product(103, false, 3, 1);
+}
+
+Test(choose, closed_it_keeps_nothing) {
+  choose(CUDA_TIMED);
+  choose_product(&ops, 100, true);
+  cr_expect_gt(library.alive, 0);
+  choose_close(&ops);
+  cr_expect_eq(library.alive, 0);
 }
 
 Test(choose, the_users_cache_is_the_place) {
