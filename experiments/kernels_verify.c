@@ -7,8 +7,8 @@
 
 #include "c.h"
 #include "commands.h"
+#include "device.h"
 #include "json.h"
-#include "kernels_device.h"
 #include "options.h"
 #include "progress.h"
 #include "verify_model.h"
@@ -101,7 +101,7 @@ static bool fits(Session *s, const Case *c, const Shape *shape) {
 static bool wanted_shape(const Session *s, const Shape *shape) {
   const char *shapes = s->plan->shapes;
   bool real = strcmp(shapes, "all") == 0 || strcmp(shapes, "real") == 0 ||
-              (strcmp(shapes, "auto") == 0 && !s->device.slow && strcmp(s->device.kind, "c") != 0);
+              (strcmp(shapes, "auto") == 0 && !s->device.slow && strcmp(s->device.kind, "cpu") != 0);
   return shape->real ? real : strcmp(shapes, "real") != 0;
 }
 
@@ -231,7 +231,7 @@ static Status run(Session *s, const Command *command) {
 static Status open_and_run(const VerifyPlan *plan, const Command *command) {
   Session session = {.plan = plan};
   TRY(operation_check(plan->operation));
-  TRY(device_open(&session.device, plan->device, strcmp(plan->dtype, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32));
+  TRY(device_open(&session.device, plan->device, plan->dtype, 0));
   Status status = c_open(&session.reference, DTYPE_F64, 0);
   if (status.code == STATUS_OK)
     status = run(&session, command);
@@ -244,10 +244,10 @@ Status command_kernels_verify(int argc, char **argv, Ranks ranks) {
   VerifyPlan plan = {.operation = "", .dtype = "f32", .shapes = "auto", .device = "auto", .json = "", .seed = 1};
   const Option options[] = {
       {"op", OPTION_TEXT, &plan.operation, "NAME", "only this operation of reference/ops.h, or model"},
-      {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "what activations are stored as", .choices = "f32,bf16"},
+      {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "what activations are stored as", .choices = DTYPE_CHOICES},
       {"shapes", OPTION_CHOICE, &plan.shapes, NULL, "odd ones, those of real models, or both; auto: all on a GPU",
        .choices = "auto,odd,real,all"},
-      {"device", OPTION_CHOICE, &plan.device, NULL, "auto: the GPU if there is one", .choices = DEVICE_CHOICES},
+      {"device", OPTION_CHOICE, &plan.device, NULL, "auto: the GPU if there is one", .choices = "auto," DEVICE_CHOICES},
       {"seed", OPTION_INTEGER, &plan.seed, "N", "seed of all inputs", 0, 9e15},
       {"json", OPTION_TEXT, &plan.json, "FILE", "write every shape's result as JSON too"},
       {NULL},
@@ -263,7 +263,7 @@ Status command_kernels_verify(int argc, char **argv, Ranks ranks) {
           "tensor that differs is named. Exit status 1 if anything differs.",
       .examples = "seesaw kernels verify\n"
                   "seesaw kernels verify --op attention --dtype bf16 --shapes odd\n"
-                  "seesaw kernels verify --device c --json verify.json\n",
+                  "seesaw kernels verify --device cpu --json verify.json\n",
       .options = options,
   };
   bool done;

@@ -11,7 +11,7 @@ static const char *scratch(const char *name) {
 }
 
 Test(kernels, verify_compares_an_operation_and_writes_json) {
-  Run run = program_run("kernels verify --device c --op swiglu --json verify.json");
+  Run run = program_run("kernels verify --device cpu --op swiglu --json verify.json");
   cr_expect_eq(run.exit, 0, "%s", run.err);
   expect_contains(run.out, "swiglu fwd");
   expect_contains(run.out, "swiglu bwd");
@@ -33,7 +33,7 @@ Test(kernels, verify_compares_an_operation_and_writes_json) {
 }
 
 Test(kernels, verify_trains_the_model) {
-  Run run = program_run("kernels verify --device c --op model");
+  Run run = program_run("kernels verify --device cpu --op model");
   cr_expect_eq(run.exit, 0, "%s", run.err);
   expect_contains(run.out, "model, released, 10 steps");
   expect_contains(run.out, "model, paper, 10 steps");
@@ -41,7 +41,8 @@ Test(kernels, verify_trains_the_model) {
 }
 
 Test(kernels, bench_times_beside_the_limits) {
-  Run run = program_run("kernels bench --device c --quick --op rope --shape odd --repeats 3 --json b.json --csv b.csv");
+  Run run =
+      program_run("kernels bench --device cpu --quick --op rope --shape odd --repeats 3 --json b.json --csv b.csv");
   cr_expect_eq(run.exit, 0, "%s", run.err);
   expect_contains(run.out, "GB/s");
   expect_contains(run.out, "rope bwd");
@@ -53,14 +54,14 @@ Test(kernels, bench_times_beside_the_limits) {
   cr_expect_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "operations")), 10);
   cJSON_Delete(json);
   program_refuses(2, "no operation has such a shape",
-                  "kernels bench --device c --quick --op rope --shape none --repeats 1");
+                  "kernels bench --device cpu --quick --op rope --shape none --repeats 1");
 }
 
 Test(kernels, refuse_what_is_not_there) {
-  program_refuses(2, "did you mean layernorm", "kernels verify --device c --op layernrom");
-  program_refuses(2, "the C backend computes in f32", "kernels verify --device c --dtype bf16");
+  program_refuses(2, "did you mean layernorm", "kernels verify --device cpu --op layernrom");
+  program_refuses(2, "the C backend computes in f32", "kernels verify --device cpu --dtype bf16");
   program_refuses(2, "--device", "kernels verify --device tpu");
-  program_refuses(4, "cannot", "kernels verify --device c --op zero --json nowhere/x.json");
+  program_refuses(4, "cannot", "kernels verify --device cpu --op zero --json nowhere/x.json");
   program_succeeds("kernels verify --help");
   program_succeeds("kernels bench --help");
 }

@@ -118,6 +118,7 @@ static Status describe(CudaDevice *device) {
   device->major = properties.major;
   device->minor = properties.minor;
   device->processors = properties.multiProcessorCount;
+  device->cache = static_cast<size_t>(properties.l2CacheSize);
   error = cudaFuncGetAttributes(&attributes, present);
   if (error != cudaSuccess)
     return status_error(STATUS_UNAVAILABLE, "the kernels were not compiled for %s (compute capability %d.%d): %s",
