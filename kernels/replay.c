@@ -18,6 +18,21 @@ double *tensor_numbers(const Ops *ops, Tensor tensor) {
   return numbers;
 }
 
+Status tensor_put(const Ops *ops, Tensor tensor, const double *numbers) {
+  size_t width = tensor_width(tensor), bytes = width * (dtype_bits(tensor.dtype) / 8);
+  unsigned char *row = malloc(bytes + 1);
+  if (!row)
+    return status_error(STATUS_MEMORY, "not enough memory for a row of %zu numbers", width);
+  for (size_t i = 0; i < tensor.size[0] && tensor.rank > 0; i++) {
+    for (size_t j = 0; j < width; j++)
+      tensor_set(tensor_1(row, tensor.dtype, width), j, numbers[i * width + j]);
+    size_t to = i * tensor.pitch * (dtype_bits(tensor.dtype) / 8);
+    ops_write(ops, (unsigned char *)tensor.data + to, row, bytes);
+  }
+  free(row);
+  return status_ok();
+}
+
 static Chosen read_choice(const Ops *ops, Tensor kept, Tensor offsets, Tensor score, const Ragged *locals) {
   Chosen chosen = {.samples = locals->count,
                    .rows = locals->rows,

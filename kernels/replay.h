@@ -33,4 +33,7 @@ void replay_close(Replay *replay);
 /* tensor_numbers: a tensor of the backend's, as doubles, rows one after the other; allocated, NULL if memory is out. */
 double *tensor_numbers(const Ops *ops, Tensor tensor);
 
+/* tensor_put: the other way: rounded to the tensor's type (F32, F64, BF16 or F16). Errors: STATUS_MEMORY. */
+Status tensor_put(const Ops *ops, Tensor tensor, const double *numbers);
+
 #endif

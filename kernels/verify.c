@@ -24,7 +24,8 @@ void compare(Comparison *c, const double *is, const double *should) {
   c->out = c->first = c->bad = c->at = 0;
   c->worst = 0.0;
   for (size_t i = 0; i < c->count; i++) {
-    double error = fabs(is[i] - should[i]), tolerance = c->units * (fabs(should[i]) + rms);
+    double error = fabs(is[i] - should[i]);
+    double tolerance = c->units * (fabs(should[i]) + rms) + (c->beside ? c->beside[i] : 0.0);
     double ratio = error == 0.0 ? 0.0 : error / tolerance;
     if (!(error <= tolerance) && c->out++ == 0)
       c->first = i;

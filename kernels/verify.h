@@ -26,6 +26,7 @@ typedef struct Comparison {
   size_t count, columns; /* columns: of a row, for messages */
   double units;          /* of the tolerance */
   double floor;          /* least root mean square in the tolerance: what was summed may have cancelled; 0: none */
+  const double *beside;  /* of each number what its tolerance is larger by; NULL: nothing */
   /* Out: */
   size_t out, first, bad; /* elements outside; the first of them; NaN among them */
   double worst;           /* error over tolerance */

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends.h"
 #include "c.h"
 #include "runs.h"
+#include "sanitized.h"
 #include "scratch.h"
 #include "verify_model.h"
 
@@ -298,6 +300,11 @@ static void swiglu_too_large(const Ops *ops, Tensor y, Tensor x) {
   right_table->scale(ops, y, 1.01);
 }
 
+static void swiglu_much_too_large(const Ops *ops, Tensor y, Tensor x) {
+  right_table->swiglu_fwd(ops, y, x);
+  right_table->scale(ops, y, 1.5);
+}
+
 static void swiglu_gradient_nan(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
   right_table->swiglu_bwd(ops, dx, dy, x);
   *number_at(dx, 0, 0) = NAN;
@@ -330,6 +337,27 @@ Test(model, names_the_first_tensor_that_differs) {
   cr_expect(verdict.pass.good && !verdict.training.good);
   expect_contains(verdict.training.sentence, "the loss of step 2");
   close_pair(&pair);
+}
+
+/* The kernels themselves, on the stand-in, with activations and working copies in BF16. */
+Test(model, holds_for_the_kernels_in_bf16) {
+  Ops tested, reference;
+  ModelVerdict verdict;
+  assert_ok(stand_in_open(&tested, DTYPE_BF16, STAND_IN_FORWARD, 3));
+  assert_ok(c_open(&reference, DTYPE_F64, 1));
+  assert_ok(verify_model(false, &tested, &reference, 5, SANITIZED_OR(0, 2), &verdict));
+  cr_expect(verdict.pass.good && verdict.pass.worst <= 1.0, "%s", verdict.pass.sentence);
+  cr_expect(verdict.training.good && verdict.training.worst <= 1.0, "%s", verdict.training.sentence);
+  right_table = tested.table;
+  OpsTable wrong = *right_table;
+  wrong.swiglu_fwd = swiglu_much_too_large;
+  tested.table = &wrong;
+  assert_ok(verify_model(false, &tested, &reference, 5, 0, &verdict));
+  cr_expect_not(verdict.pass.good);
+  expect_contains(verdict.pass.sentence, "decoder.layers.0");
+  tested.table = right_table;
+  stand_in_close(&tested);
+  c_close(&reference);
 }
 
 Test(model, finds_a_wrong_route_and_lacking_operations) {

@@ -295,21 +295,46 @@ Test(identities, a_sample_alone_is_the_sample_in_a_batch) {
   check_alone(&config, DTYPE_F32);
 }
 
-Test(identities, any_number_of_threads_gives_the_same_bytes) {
-  ModelConfig config = tiny();
-  World one, many;
-  begin_world(&one, &config, DTYPE_F32, 1, ALL_GROUPS);
-  begin_world(&many, &config, DTYPE_F32, 3, ALL_GROUPS);
-  World *const worlds[] = {&one, &many};
+static void expect_same_gradients(World *one, World *other) {
+  World *const worlds[] = {one, other};
   for (int i = 0; i < 2; i++) {
     forward(worlds[i], true);
     store_zero(&worlds[i]->store);
     slime_backward(&worlds[i]->run, &worlds[i]->model, &worlds[i]->tape, 0);
   }
-  cr_assert_eq(one.store.gradient_count, many.store.gradient_count);
-  cr_expect(memcmp(one.store.gradients, many.store.gradients, one.store.gradient_count * sizeof(float)) == 0);
+  cr_assert_eq(one->store.gradient_count, other->store.gradient_count);
+  cr_expect(memcmp(one->store.gradients, other->store.gradients, one->store.gradient_count * sizeof(float)) == 0);
+}
+
+Test(identities, any_number_of_threads_gives_the_same_bytes) {
+  ModelConfig config = tiny();
+  World one, many;
+  begin_world(&one, &config, DTYPE_F32, 1, ALL_GROUPS);
+  begin_world(&many, &config, DTYPE_F32, 3, ALL_GROUPS);
+  expect_same_gradients(&one, &many);
   end_world(&one);
   end_world(&many);
+}
+
+/* What backward computes again is what forward computed; it takes less memory and more work, both as measured dry. */
+Test(identities, recomputed_layers_give_the_same_bytes) {
+  ModelConfig config = tiny();
+  World all, some;
+  double work[3] = {0};
+  size_t bytes[3];
+  begin_world(&all, &config, DTYPE_F32, 1, ALL_GROUPS);
+  begin_world(&some, &config, DTYPE_F32, 1, ALL_GROUPS);
+  cr_assert_geq(config.decoder.layers, 2);
+  for (size_t recomputed = 0; recomputed <= 2; recomputed++) {
+    some.tape.decoder.recomputed = recomputed;
+    bytes[recomputed] = slime_measure(&some.model, &some.batch, &some.tape, DTYPE_F32, true, &work[recomputed]);
+    run_free(&some.run);
+    expect_same_gradients(&all, &some);
+    cr_expect(recomputed == 0 || (bytes[recomputed] < bytes[0] && work[recomputed] > work[recomputed - 1]),
+              "%zu bytes, %g operations with %zu layers recomputed", bytes[recomputed], work[recomputed], recomputed);
+  }
+  end_world(&all);
+  end_world(&some);
 }
 
 /* ---- views ---- */

@@ -55,9 +55,9 @@ static void attend(Run *run, const DecoderConfig *c, DecoderLayerTape *t, const 
                 tensor_rows(cache->values[layer], 0, seen), &attention, rows, &all);
 }
 
-/* x + attention(norm(x)), then that + swiglu(norm(that)) */
-static Tensor layer_fwd(Run *run, const Model *model, size_t i, Tensor x, Tensor position, const Ragged *rows,
-                        Cache *cache, DecoderLayerTape *t) {
+/* middle = x + attention(norm(x)), and what its swiglu gives: all that backward needs. */
+static void layer_fwd(Run *run, const Model *model, size_t i, Tensor x, Tensor position, const Ragged *rows,
+                      Cache *cache, DecoderLayerTape *t) {
   const DecoderConfig *c = &model->config.decoder;
   const DecoderLayer *layer = &model->decoder.layers[i];
   size_t n = x.size[0];
@@ -78,10 +78,11 @@ static Tensor layer_fwd(Run *run, const Model *model, size_t i, Tensor x, Tensor
   t->active = run_reals(run, n, c->mlp);
   linears(run, (const Linear *[]){&layer->gate, &layer->up}, 2, t->gate_up, t->normed2);
   swiglu_fwd(run->ops, t->active, t->gate_up);
-  Tensor y = run_reals(run, n, c->width);
-  ops_copy(run->ops, y, t->middle);
-  linear(run, &layer->down, y, t->active, WRITE_ADD);
-  return y;
+}
+
+/* Does backward find the layer's tape as forward left it, and not its input alone? */
+static bool kept(const Run *run, const DecoderTape *tape, size_t i) {
+  return run->training && i >= tape->recomputed;
 }
 
 Tensor decoder_fwd(Run *run, const Model *model, Tensor x, Tensor position, const Ragged *rows, Cache *cache,
@@ -90,15 +91,16 @@ Tensor decoder_fwd(Run *run, const Model *model, Tensor x, Tensor position, cons
   tape->position = position;
   tape->rows = *rows;
   for (size_t i = 0; i < c->layers; i++) {
+    DecoderLayerTape *t = &tape->layers[i];
+    Tensor y = run->training ? run_reals(run, x.size[0], c->width) : x;
     size_t mark = run_mark(run);
-    Tensor y = layer_fwd(run, model, i, x, position, rows, cache, &tape->layers[i]);
+    layer_fwd(run, model, i, x, position, rows, cache, t);
+    ops_copy(run->ops, y, t->middle);
+    linear(run, &model->decoder.layers[i].down, y, t->active, WRITE_ADD);
     run_note(run, y, "decoder.layers.%zu", i);
-    if (run->training) {
-      x = y;
-    } else { /* only the stream goes on */
-      ops_copy(run->ops, x, y);
+    if (!kept(run, tape, i))
       run_release(run, mark);
-    }
+    x = y;
   }
   if (cache)
     cache->length += rows->rows;
@@ -135,7 +137,12 @@ static void layer_bwd(Run *run, Model *model, size_t i, const DecoderTape *tape,
 
 void decoder_bwd(Run *run, Model *model, const DecoderTape *tape, Tensor dx) {
   for (size_t i = model->config.decoder.layers; i-- > 0;) {
+    DecoderLayerTape *t = &tape->layers[i];
+    size_t mark = run_mark(run);
+    if (!kept(run, tape, i))
+      layer_fwd(run, model, i, t->x, tape->position, &tape->rows, NULL, t);
     layer_bwd(run, model, i, tape, dx);
     run_note(run, dx, "decoder.layers.%zu.input.gradient", i);
+    run_release(run, mark);
   }
 }

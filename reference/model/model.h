@@ -182,6 +182,8 @@ typedef struct DecoderLayerTape {
 typedef struct DecoderTape {
   Tensor position, x; /* x: after the last layer */
   Ragged rows;
+  size_t recomputed; /* set by the caller: of the first so many layers only the input is kept, and backward computes the
+                        rest of their tape again: a third more work there, and the same bytes */
   DecoderLayerTape *layers;
 } DecoderTape;
 
