@@ -227,6 +227,46 @@ Test(device, another_start_is_refused_also_after_a_move) {
   expect_refused(train_in("run", ON_C, 6, 0, true, &w), STATUS_INPUT, "is of another run: it has 'start = ");
 }
 
+/* ---- weights ---- */
+
+typedef struct Check {
+  const Store *store;
+  size_t count;
+} Check;
+
+static void expect_own(void *context, const Entry *entry) {
+  Check *check = context;
+  cr_expect(store_owns(check->store, entry->parameter->w), "%s", entry->name);
+  cr_expect_eq(entry->parameter->w.dtype, DTYPE_BF16, "%s", entry->name);
+  check->count++;
+}
+
+/* Like a card: nothing can stay in a mapped file. */
+Test(device, copies_all_weights_where_memory_is_not_the_hosts) {
+  World w;
+  Model model;
+  Store store;
+  Checkpoint checkpoint = {0};
+  begin_world(&w, ON_C, 5);
+  assert_ok(store_save(&w.store, scratch_path("model"), DTYPE_F32));
+  Ops ops;
+  open_backend(&ops, ON_HOST_BF16);
+  OpsTable card = *ops.table;
+  card.host = false;
+  ops.table = &card;
+  assert_ok(checkpoint_add(&checkpoint, scratch_path("model")));
+  assert_ok(model_alloc(&model, &w.model.config));
+  assert_ok(store_load(&store, &ops, &model, &checkpoint, (1 << GROUP_COUNT) - 1));
+  checkpoint_close(&checkpoint);
+  Check check = {.store = &store};
+  model_walk(&model, expect_own, &check);
+  cr_expect_gt(check.count, 20);
+  store_free(&store);
+  model_free(&model);
+  close_backend(&ops, ON_HOST_BF16);
+  end_world(&w, ON_C);
+}
+
 /* ---- features ---- */
 
 Test(device, keeps_the_features_of_each_backend_apart) {
