@@ -67,7 +67,7 @@ static void begin_world(World *w, Where where, uint64_t seed) {
   w->phase.gamma = 1.0;   /* no choice that rounding might change */
   w->phase.epsilon = 0.1; /* steps stay functions of gradients that are all rounding (verify_model.c) */
   w->phase.warmup = 0.0;
-  w->phase.turn[0] = (PhaseTurn){.groups = groups, .views = VIEWS_BOTH};
+  w->phase.turn[0] = (PhaseTurn){.groups = groups, .views = SANITIZED ? VIEWS_GLOBAL : VIEWS_BOTH};
   for (int group = 0; group < GROUP_COUNT; group++)
     w->phase.rate[group] = groups >> group & 1 ? 1e-2 : 0.0;
 }
