@@ -13,8 +13,9 @@
 #include "options.h"
 #include "progress.h"
 
-static void start_host(void *context) {
+static void start_host(void *context, size_t calls) {
   Device *device = context;
+  (void)calls;
   (void)ops_status(&device->ops); /* waits; a fault sticks */
   device->started = clock_seconds();
 }
@@ -23,6 +24,16 @@ static double stop_host(void *context) {
   const Device *device = context;
   (void)ops_status(&device->ops);
   return clock_seconds() - device->started;
+}
+
+static void start_card(void *context, size_t calls) {
+  const Device *device = context;
+  cuda_clock_start(device->watch, calls);
+}
+
+static double stop_card(void *context) {
+  const Device *device = context;
+  return cuda_clock_stop(device->watch);
 }
 
 /* The processor's name, as results name it. */
@@ -55,9 +66,13 @@ static Status open_cuda(Device *device, Dtype real) {
   TRY(cuda_device(&card));
   snprintf(device->name, sizeof device->name, "%.180s", card.name);
   device->kind = "cuda";
-  device->cache = (size_t)64 << 20; /* more than any card's L2 so far holds of one tensor */
-  device->clock = (Clock){start_host, stop_host, device};
-  return cuda_open(&device->ops, real);
+  device->cache = card.cache;
+  device->clock = (Clock){start_card, stop_card, device};
+  TRY(cuda_open(&device->ops, real));
+  Status status = cuda_clock_open(&device->ops, &device->watch);
+  if (status.code != STATUS_OK)
+    cuda_close(&device->ops);
+  return status;
 }
 
 static Status open_stand_in(Device *device, Dtype real) {
@@ -107,8 +122,10 @@ void device_close(Device *device) {
     c_close(&device->ops);
   else if (device->kind && strcmp(device->kind, "host") == 0)
     stand_in_close(&device->ops);
-  else if (device->kind)
+  else if (device->kind) {
+    cuda_clock_close(device->watch);
     cuda_close(&device->ops);
+  }
   *device = (Device){0};
 }
 
@@ -142,6 +159,29 @@ static Status check_cuda(void) {
 
 Status device_check(const char *which, const char *dtype) {
   return strcmp(which, "cpu") == 0 ? check_c(dtype_of(dtype)) : strcmp(which, "cuda") == 0 ? check_cuda() : status_ok();
+}
+
+/* ---- matrix products of a GPU ---- */
+
+void device_algorithms(const Device *device, const char *how, const char *file) {
+  CudaAlgorithms algorithms = strcmp(how, "timed") == 0  ? CUDA_TIMED
+                              : strcmp(how, "kept") == 0 ? CUDA_KEPT
+                                                         : CUDA_FIRST;
+  if (strcmp(device->kind, "cuda") != 0)
+    return;
+  Status status = cuda_algorithms(&device->ops, algorithms, *file ? file : NULL);
+  if (status.code != STATUS_OK)
+    fprintf(stderr, "algorithms of matrix products: %s\n", status.message);
+}
+
+void device_choices(const Device *device) {
+  if (strcmp(device->kind, "cuda") != 0)
+    return;
+  CudaChoices choices = cuda_choices(&device->ops);
+  printf("algorithms of matrix products: %zu shapes were timed, %zu had one in the file, %zu took the first answer\n",
+         choices.timed, choices.kept, choices.first);
+  if (choices.trouble.code != STATUS_OK)
+    printf("not all were timed and kept: %s\n", choices.trouble.message);
 }
 
 bool host_fits(double bytes) {

@@ -4,10 +4,10 @@
 
 #include "ops.h"
 
-/* Seconds of work on a backend. start: after all work before; stop: waits for the work since, and says how long it
- * took. */
+/* Seconds of work on a backend, of a GPU by its own clock. start: after all work before, of so many calls of operations
+ * to come; stop: waits for the work since, and says how long it took; NaN if the device failed. */
 typedef struct Clock {
-  void (*start)(void *context);
+  void (*start)(void *context, size_t calls);
   double (*stop)(void *context);
   void *context;
 } Clock;
@@ -17,9 +17,10 @@ typedef struct Device {
   char name[200];   /* of the processor or card */
   Ops ops;
   Clock clock;
-  double started; /* for a clock of the host's */
-  size_t cache;   /* bytes of the largest cache */
-  bool slow;      /* odd shapes only, unless asked for others */
+  double started;          /* for a clock of the host's */
+  struct CudaClock *watch; /* for a GPU's */
+  size_t cache;            /* bytes of the largest cache */
+  bool slow;               /* odd shapes only, unless asked for others */
 } Device;
 
 #define DEVICE_CHOICES "cpu,cuda,host"
@@ -49,6 +50,13 @@ void device_close(Device *device);
 /* device_check: would device_open of "cpu", "cuda" or "host" find what it needs, memory aside? Nothing stays open: a
  * GPU is asked for by a process of its own, since one that has asked cannot be forked any more. Errors: as there. */
 Status device_check(const char *which, const char *dtype);
+
+/* device_algorithms: which algorithms a GPU's matrix products get from now on: cuda_algorithms (backends.h). file: "":
+ * the user's. A file that had to be left out is said on standard error. device_choices: what came of it, a line to
+ * print, and what went wrong, another. On other devices both do nothing. */
+#define ALGORITHM_CHOICES "first,kept,timed"
+void device_algorithms(const Device *device, const char *how, const char *file);
+void device_choices(const Device *device);
 
 /* host_fits: has the host room for so many bytes? */
 bool host_fits(double bytes);

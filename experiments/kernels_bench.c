@@ -15,11 +15,11 @@
 #include "progress.h"
 #include "samples.h"
 
-enum { SETS_MOST = 16, ROWS_MOST = 512 };
-static const double sample_seconds = 5e-3; /* that a sample takes at least, by repeating the call */
+enum { SETS_MOST = 1024, SETS_SLOW = 16, ROWS_MOST = 512, CALLS_MOST = 250 /* a GPU's queue takes 1024 launches */ };
+static const double sample_seconds = 5e-3; /* that a sample takes by repeating the call, CALLS_MOST times at most */
 
 typedef struct BenchPlan {
-  const char *operation, *shape, *dtype, *device, *json, *csv;
+  const char *operation, *shape, *dtype, *device, *algorithms, *file, *json, *csv;
   int64_t repeats;
   bool peer, quick;
 } BenchPlan;
@@ -48,11 +48,11 @@ typedef struct Session {
 typedef struct Timed {
   Call *call;
   size_t sets, next;
-  Placed placed[SETS_MOST];
+  Placed *placed;
 } Timed;
 
 static double time_calls(Session *s, Timed *timed, size_t calls) {
-  s->device.clock.start(s->device.clock.context);
+  s->device.clock.start(s->device.clock.context, calls);
   for (size_t i = 0; i < calls; i++)
     timed->call(&timed->placed[timed->next++ % timed->sets]);
   return s->device.clock.stop(s->device.clock.context) / (double)calls;
@@ -63,14 +63,15 @@ static Spread time_all(Session *s, Timed *timed) {
   double samples[SAMPLES_MOST];
   time_calls(s, timed, timed->sets);
   double once = time_calls(s, timed, timed->sets), wanted = sample_seconds / (once > 1e-9 ? once : 1e-9);
-  size_t calls = wanted < 1.0 ? 1 : wanted > 1000.0 ? 1000 : (size_t)wanted;
+  size_t calls = wanted < 1.0 ? 1 : wanted > CALLS_MOST ? CALLS_MOST : (size_t)wanted;
   for (int64_t i = 0; i < s->plan->repeats; i++)
     samples[i] = time_calls(s, timed, calls);
   return spread_of(samples, (size_t)s->plan->repeats);
 }
 
 static Status time_limit(Session *s, const char *operation, const Shape *shape, Spread *seconds, double *bytes) {
-  Timed timed = {.sets = 1};
+  Placed placed = {0};
+  Timed timed = {.sets = 1, .placed = &placed};
   Workload workload = {0};
   for (size_t i = 0; i < case_count(); i++)
     if (strcmp(case_at(i)->operation, operation) == 0 && strcmp(case_at(i)->direction, "fwd") == 0) {
@@ -79,11 +80,11 @@ static Status time_limit(Session *s, const char *operation, const Shape *shape, 
         return status_ok();
       case_begin(case_at(i), &workload, shape, LAYOUT_PLAIN, s->device.ops.real, &s->maker, 1);
     }
-  Status status = workload_place(&workload, &s->device.ops, &timed.placed[0]);
+  Status status = workload_place(&workload, &s->device.ops, &placed);
   if (status.code == STATUS_OK)
     *seconds = time_all(s, &timed);
   *bytes = workload_bytes(&workload);
-  placed_free(&timed.placed[0]);
+  placed_free(&placed);
   workload_free(&workload);
   return status.code == STATUS_OK ? ops_status(&s->device.ops) : status;
 }
@@ -116,10 +117,12 @@ static bool wanted_shape(const Session *s, const Shape *shape) {
   return strstr(shape->name, name) != NULL;
 }
 
-/* Inputs taken in turn are together larger than the cache. */
-static size_t sets_of(const Session *s, double bytes) {
+/* Inputs taken in turn are together twice as large as the cache, so that none is found there; only where a call moves
+ * less than a five-hundredth of the cache are there too few. */
+static size_t sets_of(const Session *s, double numbers) {
+  double bytes = numbers * (double)dtype_bits(s->device.ops.real) / 8.0, most = s->device.slow ? SETS_SLOW : SETS_MOST;
   double sets = 1.0 + 2.0 * (double)s->device.cache / (bytes > 1.0 ? bytes : 1.0);
-  return sets > SETS_MOST ? SETS_MOST : (size_t)sets;
+  return (size_t)(sets > most ? most : sets);
 }
 
 static void list_rows(Session *s) {
@@ -133,49 +136,50 @@ static void list_rows(Session *s) {
       REQUIRE(s->count < ROWS_MOST, "more than %d shapes", ROWS_MOST);
       if (host_fits(24.0 * numbers))
         s->rows[s->count++].request =
-            (Request){.c = c, .shape = &c->shapes[k], .sets = sets_of(s, 4.0 * numbers), .seconds = NAN};
+            (Request){.c = c, .shape = &c->shapes[k], .sets = sets_of(s, numbers), .seconds = NAN};
       else
         s->large++;
     }
   }
 }
 
+static Status time_sets(Session *s, Row *row, const Workload *workload, Timed *timed) {
+  for (; timed->sets < row->request.sets; timed->sets++)
+    TRY(workload_place(workload, &s->device.ops, &timed->placed[timed->sets]));
+  s->device.ops.operations = &row->operations;
+  timed->call(&timed->placed[0]);
+  s->device.ops.operations = NULL;
+  row->seconds = time_all(s, timed);
+  row->bytes = workload_bytes(workload);
+  row->done = true;
+  return ops_status(&s->device.ops);
+}
+
 static Status time_row(Session *s, Row *row) {
   const Request *r = &row->request;
-  Timed *timed = calloc(1, sizeof *timed);
+  Timed timed = {.call = r->c->call, .placed = calloc(r->sets, sizeof *timed.placed)};
   Workload workload = {0};
-  Status status = timed ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for the bench");
-  if (timed)
-    case_begin(r->c, &workload, r->shape, LAYOUT_PLAIN, s->device.ops.real, &s->maker, 1);
-  for (size_t i = 0; i < r->sets && status.code == STATUS_OK; i++) {
-    status = workload_place(&workload, &s->device.ops, &timed->placed[i]);
-    timed->sets += status.code == STATUS_OK;
-  }
-  if (status.code == STATUS_OK) {
-    timed->call = r->c->call;
-    s->device.ops.operations = &row->operations;
-    timed->call(&timed->placed[0]);
-    s->device.ops.operations = NULL;
-    row->seconds = time_all(s, timed);
-    row->bytes = workload_bytes(&workload);
-    row->done = true;
-    status = ops_status(&s->device.ops);
-  }
-  for (size_t i = 0; timed && i < SETS_MOST; i++)
-    placed_free(&timed->placed[i]);
+  if (!timed.placed)
+    return status_error(STATUS_MEMORY, "not enough memory for the bench");
+  case_begin(r->c, &workload, r->shape, LAYOUT_PLAIN, s->device.ops.real, &s->maker, 1);
+  Status status = time_sets(s, row, &workload, &timed);
+  for (size_t i = 0; i < r->sets; i++)
+    placed_free(&timed.placed[i]);
   workload_free(&workload);
-  free(timed);
+  free(timed.placed);
   return status;
 }
 
 static void print_row(const Session *s, const Row *row) {
   char name[64], shape[128];
   double took = row->seconds.median, bytes = row->bytes / took, operations = row->operations / took;
-  printf("%-20s %-48s %10.1f us  -%.0f +%.0f %%  %7.1f GB/s %4.0f %% of copy", case_print(row->request.c, name),
-         shape_print(row->request.shape, shape), 1e6 * took, 100.0 * (1.0 - row->seconds.low / took),
-         100.0 * (row->seconds.high / took - 1.0), 1e-9 * bytes, 100.0 * bytes / s->copy_rate);
+  printf("%-20s %-48s %10.1f us  -%.0f +%.0f %%  %9.3f MB %7.1f GB/s %4.0f %% of copy",
+         case_print(row->request.c, name), shape_print(row->request.shape, shape), 1e6 * took,
+         100.0 * (1.0 - row->seconds.low / took), 100.0 * (row->seconds.high / took - 1.0), 1e-6 * row->bytes,
+         1e-9 * bytes, 100.0 * bytes / s->copy_rate);
   if (row->operations > 0.0)
-    printf("  %8.1f GFLOP/s %4.0f %% of the product", 1e-9 * operations, 100.0 * operations / s->product_rate);
+    printf("  %10.3f MFLOP %8.1f GFLOP/s %4.0f %% of the product", 1e-6 * row->operations, 1e-9 * operations,
+           100.0 * operations / s->product_rate);
   if (!isnan(row->request.seconds))
     printf("  PyTorch %.1f us: %.2f times as long", 1e6 * row->request.seconds, row->request.seconds / took);
   printf("\n");
@@ -277,6 +281,7 @@ static Status run(Session *s, const Command *command) {
   if (s->plan->peer)
     ask_peer(s);
   TRY(time_rows(s));
+  device_choices(&s->device);
   char *line = options_line(command);
   Status status = *s->plan->json ? write_json(s, line ? line : "") : status_ok();
   if (status.code == STATUS_OK && *s->plan->csv)
@@ -292,8 +297,10 @@ static Status open_and_run(const BenchPlan *plan, const Command *command) {
     return status_error(STATUS_MEMORY, "not enough memory for the bench");
   s->plan = plan;
   Status status = device_open(&s->device, plan->device, plan->dtype, 0);
-  if (status.code == STATUS_OK)
+  if (status.code == STATUS_OK) {
+    device_algorithms(&s->device, plan->algorithms, plan->file);
     status = c_open(&s->maker, DTYPE_F32, 0);
+  }
   if (status.code == STATUS_OK)
     status = run(s, command);
   c_close(&s->maker);
@@ -303,13 +310,24 @@ static Status open_and_run(const BenchPlan *plan, const Command *command) {
 }
 
 Status command_kernels_bench(int argc, char **argv, Ranks ranks) {
-  BenchPlan plan = {
-      .operation = "", .shape = "auto", .dtype = "f32", .device = "auto", .json = "", .csv = "", .repeats = 9};
+  BenchPlan plan = {.operation = "",
+                    .shape = "auto",
+                    .dtype = "f32",
+                    .device = "auto",
+                    .algorithms = "timed",
+                    .file = "",
+                    .json = "",
+                    .csv = "",
+                    .repeats = 9};
   const Option options[] = {
       {"op", OPTION_TEXT, &plan.operation, "NAME", "only this operation of reference/ops.h"},
       {"shape", OPTION_TEXT, &plan.shape, "odd|real|NAME", "shapes, or a part of their names; auto: real ones"},
       {"dtype", OPTION_CHOICE, &plan.dtype, NULL, "what activations are stored as", .choices = DTYPE_CHOICES},
       {"device", OPTION_CHOICE, &plan.device, NULL, "auto: the GPU if there is one", .choices = "auto," DEVICE_CHOICES},
+      {"algorithms", OPTION_CHOICE, &plan.algorithms, NULL,
+       "of a GPU's matrix products: cuBLASLt's first answer, those kept in a file, or timed where the file has none",
+       .choices = ALGORITHM_CHOICES},
+      {"algorithms-file", OPTION_TEXT, &plan.file, "FILE", "that file; without it one in the user's cache"},
       {"repeats", OPTION_INTEGER, &plan.repeats, "N", "samples of each; the median counts", 1, SAMPLES_MOST},
       {"quick", OPTION_FLAG, &plan.quick, NULL, "a small copy and product instead of the limits: to try it out"},
       {"peer", OPTION_FLAG, &plan.peer, NULL, "the same in PyTorch on the same device, if python3 has it"},
@@ -321,9 +339,10 @@ Status command_kernels_bench(int argc, char **argv, Ranks ranks) {
       .name = "kernels bench",
       .summary = "speed of every operation, beside the device's limits and PyTorch",
       .description =
-          "The time of each operation in each direction, over inputs taken in turn that are together larger than the "
-          "cache: median and spread; the bytes that it has to move beside the rate of a large copy, and its "
-          "operations beside the rate of a square product, both measured first, on the same backend.",
+          "The time of each operation in each direction, on a GPU by its own clock, over inputs taken in turn that are "
+          "together larger than the cache: median and spread; the bytes that it has to move beside the rate of a "
+          "large copy, and its operations beside the rate of a square product of the same type, both measured first, "
+          "on the same backend.",
       .examples = "seesaw kernels bench\n"
                   "seesaw kernels bench --op layernorm --shape CLIP --peer\n"
                   "seesaw kernels bench --device cpu --shape odd --csv bench.csv\n",

@@ -47,8 +47,8 @@ __global__ void __launch_bounds__(DELTA_THREADS)
   if (row < rows) {
     const T *x = o.row(row) + (b.first_head + head) * size, *y = b.d_o.row(row) + (b.first_head + head) * size;
     for (size_t column = threadIdx.x % DELTA_TEAM * WIDE<T>; column < size; column += DELTA_TEAM * WIDE<T>) {
-      Chunk<WIDE<T>> x_chunk = chunk_load<WIDE<T>>(x, wide, column, size);
-      Chunk<WIDE<T>> y_chunk = chunk_load<WIDE<T>>(y, wide, column, size);
+      auto x_there = chunk_fetch<WIDE<T>>(x, wide, column, size), y_there = chunk_fetch<WIDE<T>>(y, wide, column, size);
+      Chunk<WIDE<T>> x_chunk = chunk_of(x_there), y_chunk = chunk_of(y_there);
 #pragma unroll
       for (int i = 0; i < WIDE<T>; i++)
         sum += x_chunk.at[i] * y_chunk.at[i];
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(DELTA_THREADS)
  * has lse = infinity. */
 template <int ACROSS, int DOWN>
 __device__ __forceinline__ void across_gradient(float (&p)[DOWN][ACROSS][4], float (&ds)[DOWN][ACROSS][4],
-                                                const Sample &s, float scale2, const float *lse2, const float *delta,
+                                                const Sample &s, float scale2, const float *lse, const float *delta,
                                                 int key, int query) {
   bool edge = key + DOWN * 16 > s.seen(query);
 #pragma unroll
@@ -75,7 +75,7 @@ __device__ __forceinline__ void across_gradient(float (&p)[DOWN][ACROSS][4], flo
 #pragma unroll
     for (int e = 0; e < 4; e++) {
       int column = j * 8 + block_column(e), seen = s.seen(query + column) - key - block_row(e);
-      float top = lse2[column], off = delta[column];
+      float top = product(lse[column], LOG2_E), off = delta[column];
 #pragma unroll
       for (int i = 0; i < DOWN; i++) {
         float share = share_of(product(p[i][j][e], scale2) - top);
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dkv_kernel(Backwa
   const Problem<T> &problem = b.problem;
   DYNAMIC_SHARED(T, k);
   T *v = k + Plan::OWN, *q = v + Plan::OWN, *d_o = q + 2 * Plan::TILE;
-  float *lse2 = reinterpret_cast<float *>(d_o + 2 * Plan::TILE), *delta = lse2 + 2 * STEP;
+  float *lse = reinterpret_cast<float *>(d_o + 2 * Plan::TILE), *delta = lse + 2 * STEP;
   Sample s = sample_of(problem, blockIdx.y);
   int start = static_cast<int>(blockIdx.z) * Plan::ROWS, own = start + warp_row<DOWN>(), size = problem.size;
   if (start >= s.keys)
@@ -103,25 +103,22 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dkv_kernel(Backwa
   int blind = s.causal ? max(start - (s.keys - s.queries), 0) / STEP : 0; /* tiles of queries that do not see a key */
   int each = max((s.queries + STEP - 1) / STEP - blind, 0), tiles = each * problem.group;
   auto query_of = [&](int tile) INLINED { return (blind + tile % each) * STEP; };
-  auto take_queries =
-      [&](int tile, int buffer)
-          INLINED { /* of each head of the group, one after the other */
-                    int query = query_of(tile), local = static_cast<int>(blockIdx.x) * problem.group + tile / each;
-                    size_t row = s.query + query, head = b.first_head + local;
-                    tile_load<STEP, D, ATTENTION_THREADS>(q + buffer * Plan::TILE, problem.q.row(row) + head * size,
-                                                          problem.q.pitch, problem.q.wide, s.queries - query, size);
-                    tile_load<STEP, D, ATTENTION_THREADS>(d_o + buffer * Plan::TILE, b.d_o.row(row) + head * size,
-                                                          b.d_o.pitch, b.d_o.wide, s.queries - query, size);
-                    int i = threadIdx.x;
-                    if (i < STEP) {
-                      lse2[buffer * STEP + i] = query + i < s.queries ? b.lse.row(row + i)[head] * LOG2_E : INFINITY;
-                      delta[buffer * STEP + i] = query + i < s.queries ? b.delta[(row + i) * b.heads + local] : 0.0f;
-                    }
-          };
-  tile_load<Plan::ROWS, D, ATTENTION_THREADS>(k, problem.k.row(s.key + start) + kv_at, problem.k.pitch, problem.k.wide,
-                                              s.keys - start, size);
-  tile_load<Plan::ROWS, D, ATTENTION_THREADS>(v, problem.v.row(s.key + start) + kv_at, problem.v.pitch, problem.v.wide,
-                                              s.keys - start, size);
+  /* of each head of the group, one after the other */
+  auto take_queries = [&](int tile, int buffer) INLINED {
+    int query = query_of(tile), local = static_cast<int>(blockIdx.x) * problem.group + tile / each, i = threadIdx.x;
+    size_t row = s.query + query + i, head = b.first_head + local;
+    head_load<STEP, D>(q + buffer * Plan::TILE, problem.q, s.query, s.queries, query, head * size, size);
+    head_load<STEP, D>(d_o + buffer * Plan::TILE, b.d_o, s.query, s.queries, query, head * size, size);
+    if (i < STEP && query + i < s.queries) {
+      copy_async_number(lse + buffer * STEP + i, b.lse.row(row) + head);
+      copy_async_number(delta + buffer * STEP + i, b.delta + row * b.heads + local);
+    } else if (i < STEP) {
+      lse[buffer * STEP + i] = INFINITY;
+      delta[buffer * STEP + i] = 0.0f;
+    }
+  };
+  head_load<Plan::ROWS, D>(k, problem.k, s.key, s.keys, start, kv_at, size);
+  head_load<Plan::ROWS, D>(v, problem.v, s.key, s.keys, start, kv_at, size);
   if (tiles > 0)
     take_queries(0, 0);
   copies_commit();
@@ -137,7 +134,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dkv_kernel(Backwa
     float p[DOWN][Plan::ACROSS][4], ds[DOWN][Plan::ACROSS][4];
     tile_scores<D>(p, k + warp_row<DOWN>() * TILE_PITCH<T, D>, q + buffer * Plan::TILE);
     tile_scores<D>(ds, v + warp_row<DOWN>() * TILE_PITCH<T, D>, d_o + buffer * Plan::TILE);
-    across_gradient(p, ds, s, problem.scale2, lse2 + buffer * STEP, delta + buffer * STEP, own, query_of(tile));
+    across_gradient(p, ds, s, problem.scale2, lse + buffer * STEP, delta + buffer * STEP, own, query_of(tile));
     tile_weigh<D>(sum_v, p, d_o + buffer * Plan::TILE);
     tile_weigh<D>(sum_k, ds, q + buffer * Plan::TILE);
     __syncthreads(); /* the buffer may be overwritten */
@@ -150,9 +147,9 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dkv_kernel(Backwa
     scale[i / 2][i % 2] = problem.scale;
   }
   if (dk.data)
-    tile_store<true>(dk.row(s.key + own) + kv_at, dk.pitch, s.keys - own, size, sum_k, scale);
+    tile_store<true>(dk, s.key + own, kv_at, s.keys - own, size, sum_k, scale);
   if (dv.data)
-    tile_store<true>(dv.row(s.key + own) + kv_at, dv.pitch, s.keys - own, size, sum_v, one);
+    tile_store<true>(dv, s.key + own, kv_at, s.keys - own, size, sum_v, one);
 }
 
 /* ---- dq ---- */
@@ -191,15 +188,11 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dq_kernel(Backwar
   int size = problem.size, end = s.seen(min(start + int(Plan::ROWS), s.queries) - 1);
   size_t head = b.first_head + blockIdx.x, kv_at = head / problem.group * size;
   auto take_keys = [&](int key, int buffer) INLINED {
-    tile_load<STEP, D, ATTENTION_THREADS>(k + buffer * Plan::TILE, problem.k.row(s.key + key) + kv_at, problem.k.pitch,
-                                          problem.k.wide, s.keys - key, size);
-    tile_load<STEP, D, ATTENTION_THREADS>(v + buffer * Plan::TILE, problem.v.row(s.key + key) + kv_at, problem.v.pitch,
-                                          problem.v.wide, s.keys - key, size);
+    head_load<STEP, D>(k + buffer * Plan::TILE, problem.k, s.key, s.keys, key, kv_at, size);
+    head_load<STEP, D>(v + buffer * Plan::TILE, problem.v, s.key, s.keys, key, kv_at, size);
   };
-  tile_load<Plan::ROWS, D, ATTENTION_THREADS>(q, problem.q.row(s.query + start) + head * size, problem.q.pitch,
-                                              problem.q.wide, s.queries - start, size);
-  tile_load<Plan::ROWS, D, ATTENTION_THREADS>(d_o, b.d_o.row(s.query + start) + head * size, b.d_o.pitch, b.d_o.wide,
-                                              s.queries - start, size);
+  head_load<Plan::ROWS, D>(q, problem.q, s.query, s.queries, start, head * size, size);
+  head_load<Plan::ROWS, D>(d_o, b.d_o, s.query, s.queries, start, head * size, size);
   take_keys(0, 0);
   copies_commit();
   float sum_q[DOWN][D / 8][4], lse2[DOWN][2], delta[DOWN][2], scale[DOWN][2];
@@ -226,7 +219,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dq_kernel(Backwar
     __syncthreads(); /* the buffer may be overwritten */
   }
   copies_wait<0>();
-  tile_store<true>(dq.row(s.query + own) + head * size, dq.pitch, s.queries - own, size, sum_q, scale);
+  tile_store<true>(dq, s.query + own, head * size, s.queries - own, size, sum_q, scale);
 }
 
 /* ---- the table's function ---- */

@@ -32,24 +32,22 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_part_kernel(Probl
   constexpr int PITCH = TILE_PITCH<T, D>;
   DYNAMIC_SHARED(T, k);
   T *v = k + PART * PITCH;
-  SHARED(float, q, FEW *D);
-  SHARED(float, p, FEW *PART);
+  SHARED(Chunk<FEW>, q, D); /* all rows' numbers side by side: a thread takes them in two loads */
+  SHARED(Chunk<FEW>, p, PART);
   Sample s = sample_of(problem, blockIdx.y);
   int key = static_cast<int>(blockIdx.z) * PART, rows = s.queries * problem.group, thread = threadIdx.x;
   int size = problem.size;
   if (key >= s.keys || rows == 0)
     return;
   size_t kv_at = size_t(blockIdx.x) * size;
-  tile_load<PART, D, ATTENTION_THREADS>(k, problem.k.row(s.key + key) + kv_at, problem.k.pitch, problem.k.wide,
-                                        s.keys - key, size);
+  head_load<PART, D>(k, problem.k, s.key, s.keys, key, kv_at, size);
   copies_commit();
-  tile_load<PART, D, ATTENTION_THREADS>(v, problem.v.row(s.key + key) + kv_at, problem.v.pitch, problem.v.wide,
-                                        s.keys - key, size);
+  head_load<PART, D>(v, problem.v, s.key, s.keys, key, kv_at, size);
   copies_commit();
   for (int n = thread; n < FEW * D; n += ATTENTION_THREADS) {
     int r = n / D, i = n % D;
     size_t head = size_t(blockIdx.x) * problem.group + r % problem.group;
-    q[n] = r < rows && i < size ? to_float(problem.q.row(s.query + r / problem.group)[head * size + i]) : 0.0f;
+    q[i].at[r] = r < rows && i < size ? to_float(problem.q.row(s.query + r / problem.group)[head * size + i]) : 0.0f;
   }
   copies_wait<1>();
   __syncthreads();
@@ -57,30 +55,34 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_part_kernel(Probl
   for (int i = 0; i < D; i += WIDE<T>) {
     Chunk<WIDE<T>> own = chunk_load<WIDE<T>>(k + thread * PITCH, true, i, D);
 #pragma unroll
-    for (int r = 0; r < FEW; r++)
+    for (int e = 0; e < WIDE<T>; e++) {
+      Chunk<FEW> query = q[i + e];
 #pragma unroll
-      for (int e = 0; e < WIDE<T>; e++)
-        score[r] += q[r * D + i + e] * own.at[e];
+      for (int r = 0; r < FEW; r++)
+        score[r] += query.at[r] * own.at[e];
+    }
   }
   float most[FEW], sum[FEW];
+  Chunk<FEW> shares;
 #pragma unroll
   for (int r = 0; r < FEW; r++) {
     bool sees = r < rows && key + thread < s.seen(r / problem.group);
     score[r] = sees ? product(score[r], problem.scale2) : -INFINITY;
     most[r] = block_max(score[r]);
-    float share = power_of_2(score[r] - (most[r] > -INFINITY ? most[r] : 0.0f));
-    sum[r] = block_sum(share);
-    p[r * PART + thread] = share;
+    shares.at[r] = power_of_2(score[r] - (most[r] > -INFINITY ? most[r] : 0.0f));
+    sum[r] = block_sum(shares.at[r]);
   }
+  p[thread] = shares;
   copies_wait<0>();
   __syncthreads();
   float *left = left_of<D>(scratch, blockIdx.y, gridDim.x, blockIdx.x, gridDim.z, blockIdx.z);
   float o[FEW] = {};
   for (int j = 0; j < PART && thread < D; j++) {
     float number = to_float(v[j * PITCH + thread]);
+    Chunk<FEW> share = p[j];
 #pragma unroll
     for (int r = 0; r < FEW; r++)
-      o[r] += p[r * PART + j] * number;
+      o[r] += share.at[r] * number;
   }
 #pragma unroll
   for (int r = 0; r < FEW; r++) {
@@ -122,8 +124,9 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
 
 bool attention_few(const Ops *ops, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const Attention *a,
                    const Ragged *queries, const Ragged *keys) {
+  constexpr size_t MOST_LEFT = LEFT<128>;
   size_t parts = ceil_div(keys->longest, PART), left = queries->count * a->kv_heads * parts * FEW;
-  if (queries->longest * (a->heads / a->kv_heads) > FEW || left * LEFT < 128 >> SCRATCH)
+  if (queries->longest * (a->heads / a->kv_heads) > FEW || left * MOST_LEFT > SCRATCH)
     return false;
   by_head(q.dtype, a->size, [&](auto number, auto d) {
     using T = decltype(number);

@@ -35,7 +35,15 @@ __device__ __forceinline__ float row_sum(float x) {
 template <int DOWN, int ACROSS>
 __device__ __forceinline__ void scale_and_mask(float (&c)[DOWN][ACROSS][4], const Sample &s, float scale2, int first,
                                                int key) {
-  bool edge = key + ACROSS * 8 > s.seen(first);
+#pragma unroll
+  for (int i = 0; i < DOWN; i++)
+#pragma unroll
+    for (int j = 0; j < ACROSS; j++)
+#pragma unroll
+      for (int e = 0; e < 4; e++)
+        c[i][j][e] = product(c[i][j][e], scale2);
+  if (key + ACROSS * 8 <= s.seen(first))
+    return; /* the first query sees the whole tile, so all do */
 #pragma unroll
   for (int i = 0; i < DOWN; i++)
 #pragma unroll
@@ -43,7 +51,8 @@ __device__ __forceinline__ void scale_and_mask(float (&c)[DOWN][ACROSS][4], cons
       int seen = s.seen(first + i * 16 + block_row(e)) - key - block_column(e);
 #pragma unroll
       for (int j = 0; j < ACROSS; j++)
-        c[i][j][e] = edge && j * 8 >= seen ? -INFINITY : product(c[i][j][e], scale2);
+        if (j * 8 >= seen)
+          c[i][j][e] = -INFINITY;
     }
 }
 
@@ -92,8 +101,7 @@ __device__ __forceinline__ void finish(const Problem<T> &problem, const Sample &
       if (lse.data && threadIdx.x % 4 == 0 && row < s.queries)
         lse.row(s.query + row)[head] = (running.most[i][half] + log2f(sum)) * LN_2;
     }
-  tile_store<false>(o.row(s.query + first) + head * problem.size, o.pitch, s.queries - first, problem.size, sum_o,
-                    factor);
+  tile_store<false>(o, s.query + first, head * problem.size, s.queries - first, problem.size, sum_o, factor);
 }
 
 /* Bound by FLOPs: 4 queries keys D a head; a tile of keys (2 KEYS D numbers) is read once for each tile of queries,
@@ -112,13 +120,10 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   size_t size = problem.size, kv_at = blockIdx.x / problem.group * size;
   int end = s.seen(min(start + QUERIES, s.queries) - 1);
   auto take_keys = [&](int key, int buffer) INLINED {
-    tile_load<KEYS, D, ATTENTION_THREADS>(k + buffer * Plan::TILE, problem.k.row(s.key + key) + kv_at, problem.k.pitch,
-                                          problem.k.wide, s.keys - key, problem.size);
-    tile_load<KEYS, D, ATTENTION_THREADS>(v + buffer * Plan::TILE, problem.v.row(s.key + key) + kv_at, problem.v.pitch,
-                                          problem.v.wide, s.keys - key, problem.size);
+    head_load<KEYS, D>(k + buffer * Plan::TILE, problem.k, s.key, s.keys, key, kv_at, problem.size);
+    head_load<KEYS, D>(v + buffer * Plan::TILE, problem.v, s.key, s.keys, key, kv_at, problem.size);
   };
-  tile_load<QUERIES, D, ATTENTION_THREADS>(q, problem.q.row(s.query + start) + blockIdx.x * size, problem.q.pitch,
-                                           problem.q.wide, s.queries - start, problem.size);
+  head_load<QUERIES, D>(q, problem.q, s.query, s.queries, start, blockIdx.x * size, problem.size);
   take_keys(0, 0);
   copies_commit();
   float sum_o[DOWN][D / 8][4], p[DOWN][Plan::ACROSS][4];

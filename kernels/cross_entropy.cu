@@ -45,16 +45,20 @@ __global__ void __launch_bounds__(LOSS_BLOCK) loss_strip_kernel(Tally *tally, Ro
   const A *row = logits.row(blockIdx.x);
   Tally own = {-INFINITY, 0.0f};
   for (size_t first = blockIdx.y * size_t(LOSS_STRIP); first < end; first += LOSS_AT_ONCE * LOSS_BLOCK * WIDE<A>) {
+    Stored<WIDE<A>, A> stored[LOSS_AT_ONCE];
     Chunk<WIDE<A>> x[LOSS_AT_ONCE];
     float most = own.most;
 #pragma unroll
+    for (int c = 0; c < LOSS_AT_ONCE; c++)
+      stored[c] = chunk_fetch<WIDE<A>>(row, logits.wide, first + (c * LOSS_BLOCK + threadIdx.x) * WIDE<A>, end);
+#pragma unroll
     for (int c = 0; c < LOSS_AT_ONCE; c++) {
       size_t column = first + (c * LOSS_BLOCK + threadIdx.x) * WIDE<A>;
-      x[c] = chunk_load<WIDE<A>>(row, logits.wide, column, end);
+      x[c] = chunk_of(stored[c]);
+      if (end < column + WIDE<A>) /* the last chunks, so that the others pay for one comparison */
 #pragma unroll
-      for (int i = 0; i < WIDE<A>; i++)
-        if (column + i >= end)
-          x[c].at[i] = -INFINITY;
+        for (int i = 0; i < WIDE<A>; i++)
+          x[c].at[i] = column + i < end ? x[c].at[i] : -INFINITY;
     }
 #pragma unroll
     for (int c = 0; c < LOSS_AT_ONCE; c++)
@@ -107,13 +111,14 @@ template <class A>
 __global__ void __launch_bounds__(LOSS_BLOCK)
     loss_gradient_kernel(Rows<A> logits, const float *lse, const int32_t *label, size_t classes, float factor) {
   size_t n = blockIdx.x, first = blockIdx.y * size_t(LOSS_STRIP), end = at_most(first + LOSS_STRIP, classes);
-  float weight = label_weight(label[n], classes) * factor, shift = lse[n];
+  int32_t right = label[n]; /* read once: what is written below might be anywhere, for all the compiler knows */
+  float weight = label_weight(right, classes) * factor, shift = lse[n];
   for (size_t column = first + threadIdx.x * WIDE<A>; column < end; column += LOSS_BLOCK * WIDE<A>) {
     Chunk<WIDE<A>> x = chunk_load<WIDE<A>>(logits.row(n), logits.wide, column, end);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
-      float share = expf(x.at[i] - shift) - (column + i == size_t(label[n]) ? 1.0f : 0.0f);
-      x.at[i] = label[n] < 0 ? 0.0f : weight * share;
+      float share = expf(x.at[i] - shift) - (column + i == size_t(right) ? 1.0f : 0.0f);
+      x.at[i] = right < 0 ? 0.0f : weight * share;
     }
     chunk_store(logits.row(n), logits.wide, column, end, x);
   }

@@ -12,8 +12,9 @@ namespace SEESAW_BACKEND {
 template <class T>
 __global__ void __launch_bounds__(PLACE_THREADS) add_kernel(Rows<T> y, Rows<const T> x, Shape shape) {
   each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
-    Chunk<WIDE<T>> a = chunk_load<WIDE<T>>(y.row(row), y.wide, column, shape.columns);
-    Chunk<WIDE<T>> b = chunk_load<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
+    auto y_there = chunk_fetch<WIDE<T>>(y.row(row), y.wide, column, shape.columns);
+    auto x_there = chunk_fetch<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
+    Chunk<WIDE<T>> a = chunk_of(y_there), b = chunk_of(x_there);
 #pragma unroll
     for (int i = 0; i < WIDE<T>; i++)
       a.at[i] += b.at[i];
@@ -98,9 +99,10 @@ template <class Rule, class T>
 __global__ void __launch_bounds__(PLACE_THREADS)
     activation_bwd_kernel(Rows<T> dx, Rows<const T> dy, Rows<const T> x, Shape shape) {
   each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
-    Chunk<WIDE<T>> at = chunk_load<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
-    Chunk<WIDE<T>> above = chunk_load<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
-    Chunk<WIDE<T>> out = chunk_load<WIDE<T>>(dx.row(row), dx.wide, column, shape.columns);
+    auto x_there = chunk_fetch<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
+    auto dy_there = chunk_fetch<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
+    auto dx_there = chunk_fetch<WIDE<T>>(dx.row(row), dx.wide, column, shape.columns);
+    Chunk<WIDE<T>> at = chunk_of(x_there), above = chunk_of(dy_there), out = chunk_of(dx_there);
 #pragma unroll
     for (int i = 0; i < WIDE<T>; i++)
       out.at[i] += above.at[i] * Rule::slope(at.at[i]);
@@ -115,8 +117,9 @@ template <class T>
 __global__ void __launch_bounds__(PLACE_THREADS)
     swiglu_fwd_kernel(Rows<T> y, Rows<const T> gate, Rows<const T> up, Shape shape) {
   each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
-    Chunk<WIDE<T>> g = chunk_load<WIDE<T>>(gate.row(row), gate.wide, column, shape.columns);
-    Chunk<WIDE<T>> u = chunk_load<WIDE<T>>(up.row(row), up.wide, column, shape.columns);
+    auto gate_there = chunk_fetch<WIDE<T>>(gate.row(row), gate.wide, column, shape.columns);
+    auto up_there = chunk_fetch<WIDE<T>>(up.row(row), up.wide, column, shape.columns);
+    Chunk<WIDE<T>> g = chunk_of(gate_there), u = chunk_of(up_there);
 #pragma unroll
     for (int i = 0; i < WIDE<T>; i++)
       u.at[i] *= g.at[i] * logistic(g.at[i]).s;
@@ -129,11 +132,13 @@ template <class T>
 __global__ void __launch_bounds__(PLACE_THREADS)
     swiglu_bwd_kernel(Rows<T> dgate, Rows<T> dup, Rows<const T> dy, Rows<const T> gate, Rows<const T> up, Shape shape) {
   each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
-    Chunk<WIDE<T>> g = chunk_load<WIDE<T>>(gate.row(row), gate.wide, column, shape.columns);
-    Chunk<WIDE<T>> u = chunk_load<WIDE<T>>(up.row(row), up.wide, column, shape.columns);
-    Chunk<WIDE<T>> above = chunk_load<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
-    Chunk<WIDE<T>> dg = chunk_load<WIDE<T>>(dgate.row(row), dgate.wide, column, shape.columns);
-    Chunk<WIDE<T>> du = chunk_load<WIDE<T>>(dup.row(row), dup.wide, column, shape.columns);
+    auto gate_there = chunk_fetch<WIDE<T>>(gate.row(row), gate.wide, column, shape.columns);
+    auto up_there = chunk_fetch<WIDE<T>>(up.row(row), up.wide, column, shape.columns);
+    auto dy_there = chunk_fetch<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
+    auto dgate_there = chunk_fetch<WIDE<T>>(dgate.row(row), dgate.wide, column, shape.columns);
+    auto dup_there = chunk_fetch<WIDE<T>>(dup.row(row), dup.wide, column, shape.columns);
+    Chunk<WIDE<T>> g = chunk_of(gate_there), u = chunk_of(up_there), above = chunk_of(dy_there);
+    Chunk<WIDE<T>> dg = chunk_of(dgate_there), du = chunk_of(dup_there);
 #pragma unroll
     for (int i = 0; i < WIDE<T>; i++) {
       Logistic l = logistic(g.at[i]);

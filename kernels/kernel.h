@@ -89,6 +89,9 @@ inline Shape shape_of(Tensor x, bool flat) {
 /* Numbers in 16 bytes. */
 template <class T> constexpr int WIDE = 16 / sizeof(T);
 
+/* What two types both have in whole accesses of 16 bytes. */
+template <class T, class S> constexpr int BOTH = WIDE<T> > WIDE<S> ? WIDE<T> : WIDE<S>;
+
 /* T const for inputs. data NULL: absent. */
 template <class T> struct Rows {
   T *data;
@@ -110,27 +113,47 @@ template <class T> Rows<T> row_of(Tensor x) {
   return {static_cast<T *>(x.data), 0, reinterpret_cast<uintptr_t>(x.data) % 16 == 0};
 }
 
+/* Numbers of a row, for arithmetic and as they are stored. */
 template <int COUNT> struct alignas(16) Chunk { float at[COUNT]; };
+template <int COUNT, class T> struct Stored { uint4 words[COUNT / WIDE<T>]; };
 
-/* chunk_load: COUNT numbers of a row from `column` on as floats; beyond `columns`: zeros. In 16-byte loads where the
- * row is wide and the chunk lies within it; column is a multiple of COUNT, a multiple of WIDE. */
+/* chunk_fetch: COUNT numbers of a row from `column` on, as they are stored; beyond `columns`: zeros. In 16-byte loads
+ * where the row is wide and the chunk lies within it; column is a multiple of COUNT, a multiple of WIDE. */
+template <int COUNT, class T>
+__device__ __forceinline__ Stored<COUNT, std::remove_const_t<T>> chunk_fetch(const T *row, bool wide, size_t column,
+                                                                             size_t columns) {
+  using Number = std::remove_const_t<T>;
+  Stored<COUNT, Number> stored;
+  if (wide && column + COUNT <= columns) {
+#pragma unroll
+    for (int i = 0; i < COUNT / WIDE<T>; i++)
+      stored.words[i] = reinterpret_cast<const uint4 *>(row + column)[i];
+  } else {
+    alignas(16) Number number[COUNT];
+#pragma unroll
+    for (int i = 0; i < COUNT; i++)
+      number[i] = column + i < columns ? row[column + i] : from_float<Number>(0.0f);
+#pragma unroll
+    for (int i = 0; i < COUNT / WIDE<T>; i++)
+      stored.words[i] = reinterpret_cast<const uint4 *>(number)[i];
+  }
+  return stored;
+}
+
+/* chunk_of: as floats. A kernel that needs several chunks fetches all of them first and converts them then: whoever
+ * converts waits for the load, and no compiler moves a later fetch, which branches, before that. */
+template <int COUNT, class T> __device__ __forceinline__ Chunk<COUNT> chunk_of(Stored<COUNT, T> stored) {
+  Chunk<COUNT> chunk;
+#pragma unroll
+  for (int i = 0; i < COUNT; i++)
+    chunk.at[i] = to_float(reinterpret_cast<const T *>(stored.words)[i]);
+  return chunk;
+}
+
+/* chunk_load: fetches and converts one. */
 template <int COUNT, class T>
 __device__ __forceinline__ Chunk<COUNT> chunk_load(const T *row, bool wide, size_t column, size_t columns) {
-  Chunk<COUNT> chunk;
-  if (wide && column + COUNT <= columns) {
-    alignas(16) std::remove_const_t<T> number[COUNT];
-#pragma unroll
-    for (int i = 0; i < COUNT; i += WIDE<T>)
-      *reinterpret_cast<uint4 *>(number + i) = *reinterpret_cast<const uint4 *>(row + column + i);
-#pragma unroll
-    for (int i = 0; i < COUNT; i++)
-      chunk.at[i] = to_float(number[i]);
-  } else {
-#pragma unroll
-    for (int i = 0; i < COUNT; i++)
-      chunk.at[i] = column + i < columns ? to_float(row[column + i]) : 0.0f;
-  }
-  return chunk;
+  return chunk_of(chunk_fetch<COUNT>(row, wide, column, columns));
 }
 
 /* chunk_store: rounds to the storage type; nothing beyond `columns` is written. */

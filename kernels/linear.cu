@@ -27,7 +27,7 @@ template <class Body> static void by_weight(Dtype weights, Body body) {
 /* Bound by bytes: each weight is read once, each converted one written once. */
 template <class A, class W>
 __global__ void __launch_bounds__(BLOCK) weight_kernel(Rows<A> to, Rows<const W> from, size_t count) {
-  constexpr int EACH = WIDE < A >> WIDE<W> ? WIDE<A> : WIDE<W>;
+  constexpr int EACH = BOTH<A, W>;
   size_t step = gridDim.x * size_t(BLOCK) * EACH;
   for (size_t i = (blockIdx.x * size_t(BLOCK) + threadIdx.x) * EACH; i < count; i += step)
     chunk_store(to.data, to.wide, i, count, chunk_load<EACH>(from.data, from.wide, i, count));
@@ -76,18 +76,25 @@ template <int ROWS, class A, class W>
 __global__ void __launch_bounds__(BLOCK) few_rows_kernel(Rows<A> y, Rows<const A> x, Rows<const W> w, const A *b,
                                                          bool add, size_t rows, size_t inputs, size_t outputs) {
   SHARED(float, sums, BLOCK / WARP * ROWS * OUTPUTS);
-  constexpr int EACH = WIDE < W >> WIDE<A> ? WIDE<W> : WIDE<A>;
+  constexpr int EACH = BOTH<A, W>;
   size_t first_row = blockIdx.y * size_t(ROWS), first = blockIdx.x * size_t(OUTPUTS);
   float sum[ROWS][OUTPUTS] = {};
   for (size_t i = threadIdx.x * size_t(EACH); i < inputs; i += blockDim.x * size_t(EACH)) {
+    Stored<EACH, W> of_w[OUTPUTS];
     Chunk<EACH> weights[OUTPUTS];
 #pragma unroll
     for (int o = 0; o < OUTPUTS; o++) /* beyond the last: the last again, not kept */
-      weights[o] = chunk_load<EACH>(w.row(first + o < outputs ? first + o : outputs - 1), w.wide, i, inputs);
+      of_w[o] = chunk_fetch<EACH>(w.row(first + o < outputs ? first + o : outputs - 1), w.wide, i, inputs);
+    Stored<EACH, A> of_x = chunk_fetch<EACH>(x.row(first_row), x.wide, i, inputs);
+#pragma unroll
+    for (int o = 0; o < OUTPUTS; o++)
+      weights[o] = chunk_of(of_w[o]);
 #pragma unroll
     for (int n = 0; n < ROWS; n++)
       if (first_row + n < rows) {
-        Chunk<EACH> numbers = chunk_load<EACH>(x.row(first_row + n), x.wide, i, inputs);
+        Chunk<EACH> numbers = chunk_of(of_x);
+        if (n + 1 < ROWS && first_row + n + 1 < rows) /* on its way while this one is multiplied */
+          of_x = chunk_fetch<EACH>(x.row(first_row + n + 1), x.wide, i, inputs);
 #pragma unroll
         for (int o = 0; o < OUTPUTS; o++)
 #pragma unroll
@@ -116,7 +123,7 @@ __global__ void __launch_bounds__(BLOCK) few_rows_kernel(Rows<A> y, Rows<const A
 
 /* Threads so that each has a chunk at least, where there are so many. */
 template <class A, class W> static unsigned threads_for(size_t inputs) {
-  constexpr size_t EACH = WIDE < W >> WIDE<A> ? WIDE<W> : WIDE<A>;
+  constexpr size_t EACH = BOTH<A, W>;
   size_t threads = ceil_div(at_most(inputs, BLOCK * EACH), WARP * EACH) * WARP;
   return threads < WARP ? unsigned(WARP) : static_cast<unsigned>(threads);
 }
@@ -142,7 +149,6 @@ enum { STRIP_LEAST = 64 /* rows */, STRIPS_MOST = 64, ROWS_AT_ONCE = BLOCK / WAR
  * chunk of columns. */
 template <class A>
 __global__ void __launch_bounds__(BLOCK) column_sums_kernel(float *sums, Rows<const A> dy, Shape shape, size_t strip) {
-  SHARED(float, share, ROWS_AT_ONCE *WIDE<A> *WARP);
   unsigned warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
   size_t column = (blockIdx.x * size_t(WARP) + lane) * WIDE<A>;
   size_t first = blockIdx.y * strip, end = first + strip < shape.rows ? first + strip : shape.rows;
@@ -154,18 +160,8 @@ __global__ void __launch_bounds__(BLOCK) column_sums_kernel(float *sums, Rows<co
     for (int i = 0; i < WIDE<A>; i++)
       sum.at[i] += chunk.at[i];
   }
-#pragma unroll
-  for (int i = 0; i < WIDE<A>; i++) /* neighbouring lanes in neighbouring banks */
-    share[(warp * WIDE<A> + i) * WARP + lane] = sum.at[i];
-  __syncthreads();
-  for (unsigned k = threadIdx.x; k < WIDE<A> * WARP; k += BLOCK) {
-    size_t to = (blockIdx.x * size_t(WARP) + k % WARP) * WIDE<A> + k / WARP;
-    float all = 0.0f;
-    for (unsigned row = 0; row < ROWS_AT_ONCE; row++)
-      all += share[row * WIDE<A> * WARP + k];
-    if (to < shape.columns)
-      sums[blockIdx.y * shape.columns + to] = all;
-  }
+  size_t begin = blockIdx.x * size_t(WARP * WIDE<A>);
+  block_columns<ROWS_AT_ONCE>(sum.at, sums + blockIdx.y * shape.columns + begin, shape.columns - begin);
 }
 
 __global__ void __launch_bounds__(BLOCK)

@@ -99,12 +99,12 @@ static __device__ __forceinline__ void mix_shares(float *share, float *kept, con
 
 /* Chunks of experts first ... first + AT_ONCE - 1 at a column: all loads before any arithmetic. */
 template <int AT_ONCE, class A>
-static __device__ __forceinline__ void mix_load(Chunk<WIDE<A>> chunk[AT_ONCE], Rows<const A> h, Mixture c, size_t first,
-                                                size_t column) {
+static __device__ __forceinline__ void mix_fetch(Stored<WIDE<A>, A> stored[AT_ONCE], Rows<const A> h, Mixture c,
+                                                 size_t first, size_t column) {
 #pragma unroll
   for (int i = 0; i < AT_ONCE; i++)
     if (first + i < c.experts)
-      chunk[i] = chunk_load<WIDE<A>>(h.row((first + i) * c.rows + blockIdx.x), h.wide, column, c.columns);
+      stored[i] = chunk_fetch<WIDE<A>>(h.row((first + i) * c.rows + blockIdx.x), h.wide, column, c.columns);
 }
 
 /* Bound by bytes: experts + 1 numbers a column, each read or written once. AT_ONCE experts' chunks are in flight. */
@@ -119,14 +119,17 @@ __global__ void __launch_bounds__(MIX_BLOCK)
   for (size_t column = threadIdx.x * WIDE<A>; column < c.columns; column += MIX_BLOCK * WIDE<A>) {
     Chunk<WIDE<A>> sum = {};
     for (size_t first = 0; first < c.experts; first += AT_ONCE) {
-      Chunk<WIDE<A>> of[AT_ONCE] = {};
-      mix_load<AT_ONCE>(of, h, c, first, column);
+      Stored<WIDE<A>, A> stored[AT_ONCE] = {};
+      mix_fetch<AT_ONCE>(stored, h, c, first, column);
 #pragma unroll
-      for (int e = 0; e < AT_ONCE; e++)
-        if (first + e < c.experts)
+      for (int e = 0; e < AT_ONCE; e++) {
+        if (first + e >= c.experts)
+          continue;
+        Chunk<WIDE<A>> of = chunk_of(stored[e]);
 #pragma unroll
-          for (int i = 0; i < WIDE<A>; i++)
-            sum.at[i] += share[first + e] * of[e].at[i];
+        for (int i = 0; i < WIDE<A>; i++)
+          sum.at[i] += share[first + e] * of.at[i];
+      }
     }
     chunk_store(y.row(n), y.wide, column, c.columns, sum);
   }
@@ -138,23 +141,25 @@ template <int AT_ONCE, class A>
 static __device__ __forceinline__ void mix_group(float dot[AT_ONCE], Rows<A> dh, Rows<const A> dy, const float *share,
                                                  Rows<const A> h, Mixture c, size_t first, bool dots) {
   for (size_t column = threadIdx.x * WIDE<A>; column < c.columns; column += MIX_BLOCK * WIDE<A>) {
-    Chunk<WIDE<A>> of[AT_ONCE] = {}, grown[AT_ONCE] = {};
-    Chunk<WIDE<A>> slope = chunk_load<WIDE<A>>(dy.row(blockIdx.x), dy.wide, column, c.columns);
+    Stored<WIDE<A>, A> of_h[AT_ONCE] = {}, of_dh[AT_ONCE] = {};
+    Stored<WIDE<A>, A> of_dy = chunk_fetch<WIDE<A>>(dy.row(blockIdx.x), dy.wide, column, c.columns);
     if (dots)
-      mix_load<AT_ONCE>(of, h, c, first, column);
+      mix_fetch<AT_ONCE>(of_h, h, c, first, column);
     if (dh.data)
-      mix_load<AT_ONCE>(grown, Rows<const A>{dh.data, dh.pitch, dh.wide}, c, first, column);
+      mix_fetch<AT_ONCE>(of_dh, Rows<const A>{dh.data, dh.pitch, dh.wide}, c, first, column);
+    Chunk<WIDE<A>> slope = chunk_of(of_dy);
 #pragma unroll
     for (int e = 0; e < AT_ONCE; e++) {
       if (first + e >= c.experts)
         continue;
+      Chunk<WIDE<A>> of = chunk_of(of_h[e]), grown = chunk_of(of_dh[e]);
 #pragma unroll
       for (int i = 0; i < WIDE<A>; i++) {
-        dot[e] += slope.at[i] * of[e].at[i]; /* beyond the row: 0 */
-        grown[e].at[i] += share[first + e] * slope.at[i];
+        dot[e] += slope.at[i] * of.at[i]; /* beyond the row: 0 */
+        grown.at[i] += share[first + e] * slope.at[i];
       }
       if (dh.data)
-        chunk_store(dh.row((first + e) * c.rows + blockIdx.x), dh.wide, column, c.columns, grown[e]);
+        chunk_store(dh.row((first + e) * c.rows + blockIdx.x), dh.wide, column, c.columns, grown);
     }
   }
 }

@@ -1,6 +1,8 @@
 /* mma.h: tensor-core and copy instructions, each beside its meaning in plain code, which the stand-in runs.
  *
- *   copy_async        16 bytes from global to shared memory, some time before copies_wait lets them through (cp.async)
+ *   copy_async        16 bytes from global to shared memory, some time before copies_wait lets them through (cp.async);
+ *                     not there: zeros, and `from` is not touched
+ *   copy_async_number 4 bytes, likewise
  *   copies_commit     what this thread has asked for since the last time is a group
  *   copies_wait<n>    all groups of this thread but the last n have arrived; other threads' too after __syncthreads
  *   matrices_load     four 8 x 8 matrices of bf16 from shared memory into a warp's fragments (ldmatrix, .trans)
@@ -28,8 +30,12 @@ __device__ __forceinline__ unsigned shared_address(const void *shared) {
   return static_cast<unsigned>(__cvta_generic_to_shared(shared));
 }
 
-__device__ __forceinline__ void copy_async(void *to, const void *from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
+__device__ __forceinline__ void copy_async(void *to, const void *from, bool there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(there ? 16 : 0)
+               : "memory");
+}
+__device__ __forceinline__ void copy_async_number(float *to, const float *from) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(to)), "l"(from) : "memory");
 }
 __device__ __forceinline__ void copies_commit() {
   asm volatile("cp.async.commit_group;" ::: "memory");
@@ -84,7 +90,8 @@ struct Copies {
   enum { MOST = 256 };
   struct {
     void *to;
-    const void *from;
+    const void *from; /* NULL: zeros */
+    size_t bytes;
   } copy[MOST];
   int count, groups, end[MOST]; /* copies; committed groups, and where each ends */
 };
@@ -94,13 +101,20 @@ inline Copies &copies_of_thread() {
   return copies[threadIdx.x];
 }
 
-inline void copy_async(void *to, const void *from) {
+inline void copy_begin(void *to, const void *from, size_t bytes) {
   Copies &c = copies_of_thread();
-  REQUIRE(reinterpret_cast<uintptr_t>(to) % 16 == 0 && reinterpret_cast<uintptr_t>(from) % 16 == 0,
-          "copy_async: %p from %p is not aligned to 16 bytes", to, from);
+  REQUIRE(reinterpret_cast<uintptr_t>(to) % bytes == 0 && reinterpret_cast<uintptr_t>(from) % bytes == 0,
+          "copy_async: %p from %p is not aligned to %zu bytes", to, from, bytes);
   REQUIRE(c.count < Copies::MOST, "copy_async: more than %d copies under way", Copies::MOST);
-  c.copy[c.count].to = to;
-  c.copy[c.count++].from = from;
+  c.copy[c.count++] = {to, from, bytes};
+}
+
+inline void copy_async(void *to, const void *from, bool there) {
+  copy_begin(to, there ? from : nullptr, 16);
+}
+
+inline void copy_async_number(float *to, const float *from) {
+  copy_begin(to, from, sizeof *to);
 }
 
 inline void copies_commit() {
@@ -115,7 +129,10 @@ template <int LEFT> inline void copies_wait() {
   if (done <= 0)
     return;
   for (int i = 0; i < arrived; i++)
-    memcpy(c.copy[i].to, c.copy[i].from, 16);
+    if (c.copy[i].from)
+      memcpy(c.copy[i].to, c.copy[i].from, c.copy[i].bytes);
+    else
+      memset(c.copy[i].to, 0, c.copy[i].bytes);
   memmove(c.copy, c.copy + arrived, static_cast<size_t>(c.count - arrived) * sizeof *c.copy);
   for (int i = 0; i < LEFT; i++)
     c.end[i] = c.end[done + i] - arrived;

@@ -2,13 +2,13 @@
  *
  * A team works on a row: a warp on a narrow one, a block on a wide one. Thread t of a team of n has the chunks t, t +
  * n, t + 2n, ... of the row; the first KEPT of them stay in registers between the passes, so rows of up to 1024 numbers
- * (by a warp) or 32 for each thread of a block are read once. */
+ * (by a warp) or 8192 (by a block) are read once. */
 #include "kernel.h"
 #include "reduce.h"
 
 namespace SEESAW_BACKEND {
 
-enum { BLOCK = 256, MOST_BLOCK = 512 /* it leaves 128 registers a thread */, NARROW = 1024 };
+enum { BLOCK = 256, NARROW = 1024 };
 
 /* Chunks of WIDE numbers that a thread keeps: 32 numbers. */
 template <class A> constexpr int KEPT = 32 / WIDE<A>;
@@ -16,7 +16,6 @@ template <class A> constexpr int KEPT = 32 / WIDE<A>;
 /* ---- teams ---- */
 
 struct WarpTeam {
-  enum { THREADS = BLOCK };
   static __device__ __forceinline__ size_t row() {
     return blockIdx.x * size_t(BLOCK / WARP) + threadIdx.x / WARP;
   }
@@ -32,7 +31,6 @@ struct WarpTeam {
 };
 
 struct BlockTeam {
-  enum { THREADS = MOST_BLOCK };
   static __device__ __forceinline__ size_t row() {
     return blockIdx.x;
   }
@@ -40,35 +38,48 @@ struct BlockTeam {
     return threadIdx.x;
   }
   static __device__ __forceinline__ unsigned size() {
-    return blockDim.x;
+    return BLOCK;
   }
   static __device__ __forceinline__ float sum(float x) {
     return block_sum(x);
   }
 };
 
-/* each_chunk: body(chunk, column) for a thread's chunks: the kept ones, then those that are loaded again each time. */
-template <class Team, class A, class Body>
-__device__ __forceinline__ void each_chunk(const Chunk<WIDE<A>> kept[KEPT<A>], const A *row, bool wide, size_t columns,
-                                           Body body) {
+/* A thread's chunks of a row: the first KEPT in registers, as they are stored; all are asked for before one is used. */
+template <class Team, class A> struct KeptRow {
+  const A *row;
+  bool wide;
+  size_t columns;
+  Stored<WIDE<A>, A> kept[KEPT<A>];
+
+  __device__ __forceinline__ KeptRow(Rows<const A> x, size_t n, size_t width) {
+    row = x.row(n);
+    wide = x.wide;
+    columns = width;
+#pragma unroll
+    for (int k = 0; k < KEPT<A>; k++) {
+      size_t column = (Team::thread() + size_t(k) * Team::size()) * WIDE<A>;
+      if (column < columns)
+        kept[k] = chunk_fetch<WIDE<A>>(row, wide, column, columns);
+    }
+  }
+
+  /* What each_chunk names: the k-th chunk, or none that was kept, from `column` on. */
+  __device__ __forceinline__ Chunk<WIDE<A>> chunk(int k, size_t column) const {
+    return k < 0 ? chunk_load<WIDE<A>>(row, wide, column, columns) : chunk_of(kept[k]);
+  }
+};
+
+/* each_chunk: body(k, column) for a thread's chunks: the kept ones, then (k = -1) those that are loaded each time. */
+template <class Team, class A, class Body> __device__ __forceinline__ void each_chunk(size_t columns, Body body) {
 #pragma unroll
   for (int k = 0; k < KEPT<A>; k++) {
     size_t column = (Team::thread() + size_t(k) * Team::size()) * WIDE<A>;
     if (column < columns)
-      body(kept[k], column);
+      body(k, column);
   }
   for (size_t chunk = Team::thread() + size_t(KEPT<A>) * Team::size(); chunk * WIDE<A> < columns; chunk += Team::size())
-    body(chunk_load<WIDE<A>>(row, wide, chunk * WIDE<A>, columns), chunk * WIDE<A>);
-}
-
-template <class Team, class A>
-__device__ __forceinline__ void keep_chunks(Chunk<WIDE<A>> kept[KEPT<A>], const A *row, bool wide, size_t columns) {
-#pragma unroll
-  for (int k = 0; k < KEPT<A>; k++) {
-    size_t column = (Team::thread() + size_t(k) * Team::size()) * WIDE<A>;
-    if (column < columns)
-      kept[k] = chunk_load<WIDE<A>>(row, wide, column, columns);
-  }
+    body(-1, chunk * WIDE<A>);
 }
 
 /* ---- forward ---- */
@@ -80,12 +91,13 @@ struct Moments {
 };
 
 template <class Team, class A>
-__device__ __forceinline__ Moments moments_of(const Chunk<WIDE<A>> kept[KEPT<A>], const A *row, bool wide,
-                                              size_t columns, bool centred, float epsilon) {
+__device__ __forceinline__ Moments moments_of(const KeptRow<Team, A> &row, bool centred, float epsilon) {
   Moments m = {0.0f, 0.0f, 0.0f};
+  size_t columns = row.columns;
   for (int part = 0; part < 2 && centred; part++) {
     float sum = 0.0f;
-    each_chunk<Team, A>(kept, row, wide, columns, [&](const Chunk<WIDE<A>> &x, size_t column) INLINED {
+    each_chunk<Team, A>(columns, [&](int k, size_t column) INLINED {
+      Chunk<WIDE<A>> x = row.chunk(k, column);
 #pragma unroll
       for (int i = 0; i < WIDE<A>; i++)
         sum += column + i < columns ? x.at[i] - m.high : 0.0f;
@@ -93,7 +105,8 @@ __device__ __forceinline__ Moments moments_of(const Chunk<WIDE<A>> kept[KEPT<A>]
     (part == 0 ? m.high : m.low) = Team::sum(sum) / columns;
   }
   float square = 0.0f;
-  each_chunk<Team, A>(kept, row, wide, columns, [&](const Chunk<WIDE<A>> &x, size_t column) INLINED {
+  each_chunk<Team, A>(columns, [&](int k, size_t column) INLINED {
+    Chunk<WIDE<A>> x = row.chunk(k, column);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
       float off = column + i < columns ? x.at[i] - m.high - m.low : 0.0f;
@@ -106,23 +119,22 @@ __device__ __forceinline__ Moments moments_of(const Chunk<WIDE<A>> kept[KEPT<A>]
 
 /* layernorm with b and mean, rmsnorm without (data NULL). */
 template <class Team, class A, class P>
-__global__ void __launch_bounds__(Team::THREADS)
-    norm_fwd_kernel(Rows<A> y, float *mean, float *rstd, Rows<const A> x, Rows<const P> g, Rows<const P> b, Shape shape,
-                    float epsilon) {
-  size_t n = Team::row();
+__global__ void __launch_bounds__(BLOCK) norm_fwd_kernel(Rows<A> y, float *mean, float *rstd, Rows<const A> x,
+                                                         Rows<const P> g, Rows<const P> b, Shape shape, float epsilon) {
+  size_t n = Team::row(), columns = shape.columns;
   if (n >= shape.rows) /* a whole team */
     return;
-  Chunk<WIDE<A>> kept[KEPT<A>];
-  keep_chunks<Team, A>(kept, x.row(n), x.wide, shape.columns);
-  Moments m = moments_of<Team, A>(kept, x.row(n), x.wide, shape.columns, mean != nullptr, epsilon);
-  each_chunk<Team, A>(kept, x.row(n), x.wide, shape.columns, [&](const Chunk<WIDE<A>> &chunk, size_t column) INLINED {
-    Chunk<WIDE<A>> gain = chunk_load<WIDE<A>>(g.data, g.wide, column, shape.columns), out, shift = {};
+  KeptRow<Team, A> row(x, n, columns);
+  Moments m = moments_of(row, mean != nullptr, epsilon);
+  each_chunk<Team, A>(columns, [&](int k, size_t column) INLINED {
+    Chunk<WIDE<A>> out = row.chunk(k, column), shift = {};
+    Chunk<WIDE<A>> gain = chunk_load<WIDE<A>>(g.data, g.wide, column, columns);
     if (b.data)
-      shift = chunk_load<WIDE<A>>(b.data, b.wide, column, shape.columns);
+      shift = chunk_load<WIDE<A>>(b.data, b.wide, column, columns);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++)
-      out.at[i] = (chunk.at[i] - m.high - m.low) * m.rstd * gain.at[i] + shift.at[i];
-    chunk_store(y.row(n), y.wide, column, shape.columns, out);
+      out.at[i] = (out.at[i] - m.high - m.low) * m.rstd * gain.at[i] + shift.at[i];
+    chunk_store(y.row(n), y.wide, column, columns, out);
   });
   if (Team::thread() == 0) {
     if (mean)
@@ -134,39 +146,27 @@ __global__ void __launch_bounds__(Team::THREADS)
 /* ---- backward: dx += rstd (h - mean of h - x^ (mean of h x^)), h = dy g, x^ = (x - mean) rstd ---- */
 
 template <class Team, class A, class P>
-__global__ void __launch_bounds__(Team::THREADS)
-    norm_dx_kernel(Rows<A> dx, Rows<const A> dy, Rows<const A> x, Rows<const P> g, const float *mean, const float *rstd,
-                   Shape shape) {
+__global__ void __launch_bounds__(BLOCK) norm_dx_kernel(Rows<A> dx, Rows<const A> dy, Rows<const A> x, Rows<const P> g,
+                                                        const float *mean, const float *rstd, Shape shape) {
   size_t n = Team::row(), columns = shape.columns;
   if (n >= shape.rows)
     return;
+  KeptRow<Team, A> x_row(x, n, columns), dy_row(dy, n, columns), dx_row({dx.data, dx.pitch, dx.wide}, n, columns);
   float centre = mean ? mean[n] : 0.0f, scale = rstd[n], h_sum = 0.0f, hx_sum = 0.0f;
-  Chunk<WIDE<A>> kept_x[KEPT<A>], kept_dy[KEPT<A>];
-  keep_chunks<Team, A>(kept_x, x.row(n), x.wide, columns);
-  keep_chunks<Team, A>(kept_dy, dy.row(n), dy.wide, columns);
-  auto both = [&](auto body)
-                  INLINED { /* body(x^, h, column): of a thread's chunks */
-                            auto chunk = [&](Chunk<WIDE<A>> x_chunk, Chunk<WIDE<A>> h, size_t column) {
-                              Chunk<WIDE<A>> gain = chunk_load<WIDE<A>>(g.data, g.wide, column, columns);
+  /* x^ and h of a chunk */
+  auto both = [&](int k, size_t column, Chunk<WIDE<A>> &unit, Chunk<WIDE<A>> &h) INLINED {
+    Chunk<WIDE<A>> gain = chunk_load<WIDE<A>>(g.data, g.wide, column, columns);
+    unit = x_row.chunk(k, column);
+    h = dy_row.chunk(k, column);
 #pragma unroll
-                              for (int i = 0; i < WIDE<A>; i++) {
-                                x_chunk.at[i] = (x_chunk.at[i] - centre) * scale;
-                                h.at[i] *= gain.at[i]; /* beyond the row: 0 */
-                              }
-                              body(x_chunk, h, column);
-                            };
-#pragma unroll
-                            for (int k = 0; k < KEPT<A>; k++) {
-                              size_t column = (Team::thread() + size_t(k) * Team::size()) * WIDE<A>;
-                              if (column < columns)
-                                chunk(kept_x[k], kept_dy[k], column);
-                            }
-                            for (size_t k = Team::thread() + size_t(KEPT<A>) * Team::size(); k * WIDE<A> < columns;
-                                 k += Team::size())
-                              chunk(chunk_load<WIDE<A>>(x.row(n), x.wide, k * WIDE<A>, columns),
-                                    chunk_load<WIDE<A>>(dy.row(n), dy.wide, k * WIDE<A>, columns), k * WIDE<A>);
-                  };
-  both([&](const Chunk<WIDE<A>> &unit, const Chunk<WIDE<A>> &h, size_t) INLINED {
+    for (int i = 0; i < WIDE<A>; i++) {
+      unit.at[i] = (unit.at[i] - centre) * scale;
+      h.at[i] *= gain.at[i]; /* beyond the row: 0 */
+    }
+  };
+  each_chunk<Team, A>(columns, [&](int k, size_t column) INLINED {
+    Chunk<WIDE<A>> unit, h;
+    both(k, column, unit, h);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
       h_sum += h.at[i];
@@ -174,8 +174,9 @@ __global__ void __launch_bounds__(Team::THREADS)
     }
   });
   float h_mean = mean ? Team::sum(h_sum) / columns : 0.0f, hx_mean = Team::sum(hx_sum) / columns;
-  both([&](const Chunk<WIDE<A>> &unit, const Chunk<WIDE<A>> &h, size_t column) INLINED {
-    Chunk<WIDE<A>> out = chunk_load<WIDE<A>>(dx.row(n), dx.wide, column, columns);
+  each_chunk<Team, A>(columns, [&](int k, size_t column) INLINED {
+    Chunk<WIDE<A>> unit, h, out = dx_row.chunk(k, column);
+    both(k, column, unit, h);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++)
       out.at[i] += scale * (h.at[i] - h_mean - unit.at[i] * hx_mean);
@@ -193,37 +194,24 @@ template <class A>
 __global__ void __launch_bounds__(BLOCK)
     norm_strip_kernel(float *sums, Rows<const A> dy, Rows<const A> x, const float *mean, const float *rstd, Shape shape,
                       size_t strip) {
-  SHARED(float, share, 2 * ROWS_AT_ONCE * WARP * WIDE<A>);
   size_t column = (blockIdx.x * size_t(WARP) + threadIdx.x % WARP) * WIDE<A>;
   size_t first = blockIdx.y * strip, end = first + strip < shape.rows ? first + strip : shape.rows;
   Chunk<WIDE<A>> dg = {}, db = {};
   for (size_t n = first + threadIdx.x / WARP; n < end; n += ROWS_AT_ONCE) {
-    Chunk<WIDE<A>> dy_chunk = chunk_load<WIDE<A>>(dy.row(n), dy.wide, column, shape.columns);
-    Chunk<WIDE<A>> x_chunk = chunk_load<WIDE<A>>(x.row(n), x.wide, column, shape.columns);
+    auto dy_there = chunk_fetch<WIDE<A>>(dy.row(n), dy.wide, column, shape.columns);
+    auto x_there = chunk_fetch<WIDE<A>>(x.row(n), x.wide, column, shape.columns);
     float centre = mean ? mean[n] : 0.0f, scale = rstd[n];
+    Chunk<WIDE<A>> dy_chunk = chunk_of(dy_there), x_chunk = chunk_of(x_there);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
       dg.at[i] += dy_chunk.at[i] * ((x_chunk.at[i] - centre) * scale);
       db.at[i] += dy_chunk.at[i];
     }
   }
-  /* share[which][row][i][lane]: neighbouring lanes in neighbouring banks */
-#pragma unroll
-  for (int i = 0; i < WIDE<A>; i++) {
-    unsigned place = (threadIdx.x / WARP * WIDE<A> + i) * WARP + threadIdx.x % WARP;
-    share[place] = dg.at[i];
-    share[ROWS_AT_ONCE * WIDE<A> * WARP + place] = db.at[i];
-  }
-  __syncthreads();
-  for (unsigned k = threadIdx.x; k < 2 * WIDE<A> * WARP; k += BLOCK) {
-    unsigned which = k / (WIDE<A> * WARP), within = k % (WIDE<A> * WARP);
-    size_t to = (blockIdx.x * size_t(WARP) + within % WARP) * WIDE<A> + within / WARP;
-    float sum = 0.0f;
-    for (int row = 0; row < ROWS_AT_ONCE; row++)
-      sum += share[(which * ROWS_AT_ONCE + row) * WIDE<A> * WARP + within];
-    if (to < shape.columns)
-      sums[(2 * blockIdx.y + which) * shape.columns + to] = sum;
-  }
+  size_t begin = blockIdx.x * size_t(WARP * WIDE<A>), left = shape.columns - begin;
+  float *to = sums + 2 * blockIdx.y * shape.columns + begin;
+  block_columns<ROWS_AT_ONCE>(dg.at, to, left);
+  block_columns<ROWS_AT_ONCE>(db.at, to + shape.columns, left);
 }
 
 __global__ void __launch_bounds__(BLOCK)
@@ -244,20 +232,13 @@ __global__ void __launch_bounds__(BLOCK)
 
 /* ---- the table's functions ---- */
 
-/* Whole warps of a block that works on one row, so that each thread keeps 32 numbers, if it can. */
-static unsigned team_of(size_t columns) {
-  size_t threads = ceil_div(columns, 32 * WARP) * WARP;
-  return threads < BLOCK ? unsigned(BLOCK) : static_cast<unsigned>(at_most(threads, MOST_BLOCK));
-}
-
 #define LAUNCH_TEAM(kernel, ops, shape, ...)                                                                           \
   do {                                                                                                                 \
     if ((shape).columns <= NARROW)                                                                                     \
       LAUNCH((kernel<WarpTeam, A, P>), static_cast<unsigned>(ceil_div((shape).rows, BLOCK / WARP)), BLOCK, 0,          \
              stream_of(ops), __VA_ARGS__);                                                                             \
     else                                                                                                               \
-      LAUNCH((kernel<BlockTeam, A, P>), static_cast<unsigned>((shape).rows), team_of((shape).columns), 0,              \
-             stream_of(ops), __VA_ARGS__);                                                                             \
+      LAUNCH((kernel<BlockTeam, A, P>), static_cast<unsigned>((shape).rows), BLOCK, 0, stream_of(ops), __VA_ARGS__);   \
   } while (0)
 
 static float *floats(Tensor x) {

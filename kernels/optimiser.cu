@@ -27,18 +27,20 @@ __global__ void __launch_bounds__(OPTIMISER_BLOCK) squares_kernel(double *sums, 
   size_t chunks = shape.rows * ceil_div(shape.columns, WIDE<T>), threads = gridDim.x * size_t(OPTIMISER_BLOCK);
   double sum = 0.0;
   for (size_t k = blockIdx.x * size_t(OPTIMISER_BLOCK) + threadIdx.x; k < chunks; k += SQUARES_AT_ONCE * threads) {
-    Chunk<WIDE<T>> chunk[SQUARES_AT_ONCE] = {};
+    Stored<WIDE<T>, T> stored[SQUARES_AT_ONCE] = {};
 #pragma unroll
     for (int c = 0; c < SQUARES_AT_ONCE; c++)
       if (k + c * threads < chunks) {
         ChunkPlace<WIDE<T>> at(k + c * threads, shape);
-        chunk[c] = chunk_load<WIDE<T>>(x.row(at.row), x.wide, at.column, shape.columns);
+        stored[c] = chunk_fetch<WIDE<T>>(x.row(at.row), x.wide, at.column, shape.columns);
       }
 #pragma unroll
-    for (int c = 0; c < SQUARES_AT_ONCE; c++)
+    for (int c = 0; c < SQUARES_AT_ONCE; c++) {
+      Chunk<WIDE<T>> chunk = chunk_of(stored[c]);
 #pragma unroll
       for (int i = 0; i < WIDE<T>; i++)
-        sum += double(chunk[c].at[i]) * double(chunk[c].at[i]); /* also squares that float cannot hold */
+        sum += double(chunk.at[i]) * double(chunk.at[i]); /* also squares that float cannot hold */
+    }
   }
   sum = block_sum(sum);
   if (threadIdx.x == 0)

@@ -1,5 +1,5 @@
 /* reduce.h: sums and maxima over warps and blocks, of floats, doubles or counts, each in a fixed order; every thread
- * gets the result. Blocks are whole warps along x. */
+ * gets the result. Last, sums of columns over a block's warps. Blocks are whole warps along x. */
 #ifndef SEESAW_KERNELS_REDUCE_H
 #define SEESAW_KERNELS_REDUCE_H
 
@@ -57,6 +57,28 @@ template <class T> __device__ __forceinline__ T block_sum(T x) {
 }
 template <class T> __device__ __forceinline__ T block_max(T x) {
   return block_reduce<Maximum>(x);
+}
+
+/* block_columns: column sums over a block of WARPS warps into to[0 .. columns), no more than COUNT x 32: lane l of
+ * every warp hands in its numbers of columns COUNT l and on; what the warps have is added in their order. Two barriers,
+ * as above. */
+template <int WARPS, int COUNT, class T>
+__device__ __forceinline__ void block_columns(const T (&own)[COUNT], T *to, size_t columns) {
+  constexpr unsigned PITCH = WARP + WARP / COUNT; /* neither writing nor reading meet in a bank */
+  SHARED(T, share, WARPS * COUNT * PITCH);
+  unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+  __syncthreads();
+#pragma unroll
+  for (unsigned i = 0; i < COUNT; i++)
+    share[(warp * COUNT + i) * PITCH + lane] = own[i];
+  __syncthreads();
+  for (unsigned column = threadIdx.x; column < COUNT * WARP && column < columns; column += WARPS * WARP) {
+    T sum = 0;
+#pragma unroll
+    for (unsigned k = 0; k < WARPS; k++)
+      sum += share[(k * COUNT + column % COUNT) * PITCH + column / COUNT];
+    to[column] = sum;
+  }
 }
 
 } // namespace SEESAW_BACKEND

@@ -52,7 +52,6 @@ __global__ void __launch_bounds__(ROUTER_BLOCK) router_norm_kernel(double *inver
 template <class A>
 __global__ void __launch_bounds__(ROUTER_BLOCK)
     router_direction_kernel(Scores to, Rows<const A> text, Samples samples, Shape shape, bool sum) {
-  SHARED(double, of_warp, ROUTER_WARPS *WARP *WIDE<A>);
   size_t column = (blockIdx.x * size_t(WARP) + threadIdx.x % WARP) * WIDE<A>;
   size_t first = samples.texts[blockIdx.y], end = samples.texts[blockIdx.y + 1];
   double total[WIDE<A>] = {};
@@ -63,18 +62,8 @@ __global__ void __launch_bounds__(ROUTER_BLOCK)
     for (int i = 0; i < WIDE<A>; i++)
       total[i] += factor * t.at[i];
   }
-#pragma unroll
-  for (int i = 0; i < WIDE<A>; i++) /* of_warp[warp][i][lane]: neighbouring lanes in neighbouring banks */
-    of_warp[(threadIdx.x / WARP * WIDE<A> + i) * WARP + threadIdx.x % WARP] = total[i];
-  __syncthreads();
-  for (unsigned k = threadIdx.x; k < WIDE<A> * WARP; k += ROUTER_BLOCK) {
-    size_t at = (blockIdx.x * size_t(WARP) + k % WARP) * WIDE<A> + k / WARP;
-    double all = 0.0;
-    for (int warp = 0; warp < ROUTER_WARPS; warp++)
-      all += of_warp[warp * WIDE<A> * WARP + k];
-    if (at < shape.columns)
-      to.direction[blockIdx.y * shape.columns + at] = all;
-  }
+  size_t begin = blockIdx.x * size_t(WARP * WIDE<A>);
+  block_columns<ROUTER_WARPS>(total, to.direction + blockIdx.y * shape.columns + begin, shape.columns - begin);
 }
 
 /* A block: LOCALS_AT_ONCE rows of sample blockIdx.y, which share what they read of the direction (8 bytes a column,
@@ -90,11 +79,15 @@ __global__ void __launch_bounds__(ROUTER_BLOCK)
   if (first >= end) /* the whole block */
     return;
   for (size_t column = threadIdx.x * WIDE<A>; column < shape.columns; column += ROUTER_BLOCK * WIDE<A>) {
-    Chunk<WIDE<A>> x[LOCALS_AT_ONCE] = {};
+    Stored<WIDE<A>, A> stored[LOCALS_AT_ONCE] = {};
+    Chunk<WIDE<A>> x[LOCALS_AT_ONCE];
 #pragma unroll
     for (int k = 0; k < LOCALS_AT_ONCE; k++)
       if (first + k < end)
-        x[k] = chunk_load<WIDE<A>>(local.row(first + k), local.wide, column, shape.columns);
+        stored[k] = chunk_fetch<WIDE<A>>(local.row(first + k), local.wide, column, shape.columns);
+#pragma unroll
+    for (int k = 0; k < LOCALS_AT_ONCE; k++)
+      x[k] = chunk_of(stored[k]);
 #pragma unroll
     for (int i = 0; i < WIDE<A>; i++) {
       double along = column + i < shape.columns ? direction[column + i] : 0.0;

@@ -14,9 +14,6 @@ __device__ __forceinline__ int32_t index_at(const int32_t *index, size_t i, size
 
 /* ---- gather ---- */
 
-/* What y and the table both have in whole accesses of 16 bytes. */
-template <class T, class S> constexpr int BOTH = WIDE<T> > WIDE<S> ? WIDE<T> : WIDE<S>;
-
 /* Reads a row of the table, writes one of y (and reads it, to add). */
 template <class T, class S>
 __global__ void __launch_bounds__(PLACE_THREADS)
@@ -26,15 +23,16 @@ __global__ void __launch_bounds__(PLACE_THREADS)
     int32_t at = index_at(index, row, table_rows);
     if (at < 0 && adds)
       return;
-    Chunk<COUNT> out = {};
+    Stored<COUNT, S> found = {};
+    Stored<COUNT, T> before = {};
     if (at >= 0)
-      out = chunk_load<COUNT>(table.row(size_t(at)), table.wide, column, shape.columns);
-    if (adds) {
-      Chunk<COUNT> before = chunk_load<COUNT>(y.row(row), y.wide, column, shape.columns);
+      found = chunk_fetch<COUNT>(table.row(size_t(at)), table.wide, column, shape.columns);
+    if (adds)
+      before = chunk_fetch<COUNT>(y.row(row), y.wide, column, shape.columns);
+    Chunk<COUNT> out = chunk_of(found), sum = chunk_of(before);
 #pragma unroll
-      for (int i = 0; i < COUNT; i++)
-        out.at[i] += before.at[i];
-    }
+    for (int i = 0; i < COUNT; i++)
+      out.at[i] = adds ? sum.at[i] + out.at[i] : out.at[i];
     chunk_store(y.row(row), y.wide, column, shape.columns, out);
   });
 }

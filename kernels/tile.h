@@ -35,24 +35,26 @@ template <int DOWN, int ACROSS> __device__ __forceinline__ void tile_zero(float 
 }
 
 /* tile_load: rows [0, rows) of ROWS, columns [0, columns) of D, by all of the block's THREADS; the rest: zeros. `row`
- * is the first row in global memory, wide: 16 bytes at a time, which then arrive as copies do. */
+ * is the first row in global memory, wide: 16 bytes at a time, which then arrive as copies do. A thread has the same 16
+ * bytes of every AT_ONCE-th row, so that a step is an addition. */
 template <int ROWS, int D, int THREADS, class T>
 __device__ __forceinline__ void tile_load(T *to, const T *row, size_t pitch, bool wide, int rows, int columns) {
-  constexpr int ACROSS = D / WIDE<T>;
-  static_assert(ROWS * ACROSS % THREADS == 0 || ROWS * ACROSS < THREADS, "every thread has as many chunks");
+  constexpr int ACROSS = D / WIDE<T>, AT_ONCE = THREADS / ACROSS;
+  static_assert(THREADS % ACROSS == 0 && ROWS % AT_ONCE == 0, "every thread has as many chunks");
+  int first = static_cast<int>(threadIdx.x) / ACROSS, column = static_cast<int>(threadIdx.x) % ACROSS * WIDE<T>;
+  T *place = to + first * TILE_PITCH<T, D> + column;
+  row += first * pitch + column;
+  if (wide) { /* columns are whole chunks */
 #pragma unroll
-  for (int k = threadIdx.x; k < ROWS * ACROSS; k += THREADS) {
-    int i = k / ACROSS, column = k % ACROSS * WIDE<T>;
-    T *place = to + i * TILE_PITCH<T, D> + column;
-    const T *from = row + i * pitch + column;
-    if (wide && i < rows && column < columns) /* wide: columns are whole chunks */
-      copy_async(place, from);
-    else if (wide || i >= rows || column >= columns)
-      *reinterpret_cast<uint4 *>(place) = uint4{0, 0, 0, 0};
-    else
+    for (int n = 0; n < ROWS; n += AT_ONCE)
+      copy_async(place + n * TILE_PITCH<T, D>, row + n * pitch, first + n < rows && column < columns);
+  } else {
+#pragma unroll 1
+    for (int n = 0; n < ROWS; n += AT_ONCE)
 #pragma unroll
       for (int e = 0; e < WIDE<T>; e++)
-        place[e] = column + e < columns ? from[e] : from_float<T>(0.0f);
+        place[n * TILE_PITCH<T, D> + e] =
+            first + n < rows && column + e < columns ? row[n * pitch + e] : from_float<T>(0.0f);
   }
 }
 

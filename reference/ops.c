@@ -67,6 +67,13 @@ static void expect_ragged(const char *operation, const char *name, const Ragged 
   REQUIRE(ragged->host[0] == 0 && (size_t)ragged->host[ragged->count] == ragged->rows,
           "%s: offsets of %s end at %d, but there are %zu rows", operation, name, ragged->host[ragged->count],
           ragged->rows);
+  size_t longest = 0;
+  for (size_t i = 0; i < ragged->count; i++) {
+    size_t rows = (size_t)(ragged->host[i + 1] - ragged->host[i]);
+    longest = rows > longest ? rows : longest;
+  }
+  REQUIRE(longest == ragged->longest, "%s: the longest sample of %s has %zu rows, not %zu", operation, name, longest,
+          ragged->longest);
   expect(operation, name, ragged->offsets, DTYPE_I32, 1, ragged->count + 1, 0);
 }
 

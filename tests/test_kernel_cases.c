@@ -277,16 +277,21 @@ Test(choices, are_free_only_within_the_tolerance) {
 
 /* ---- the model ---- */
 
-static void check_model(Pair *pair, bool paper, ModelVerdict *verdict) {
-  assert_ok(verify_model(paper, &pair->tested, &pair->reference, 5, 2, verdict));
+static ModelVerdict model_verdict(Pair *pair, bool paper) {
+  ModelVerdict verdict;
+  assert_ok(verify_model(paper, &pair->tested, &pair->reference, 5, 2, &verdict));
+  return verdict;
 }
+
+/* With one slot of the table replaced. */
+#define MODEL_WITH(pair, slot, wrong)                                                                                  \
+  ((pair)->table = *right_table, (pair)->table.slot = (wrong), model_verdict(pair, false))
 
 Test(model, holds_for_the_c_backend_in_float) {
   Pair pair;
   open_pair(&pair);
   for (int paper = 0; paper < 2; paper++) {
-    ModelVerdict verdict;
-    check_model(&pair, paper, &verdict);
+    ModelVerdict verdict = model_verdict(&pair, paper);
     cr_expect(verdict.pass.good && verdict.pass.worst <= 1.0, "%s", verdict.pass.sentence);
     cr_expect(verdict.training.good && verdict.training.worst <= 1.0, "%s", verdict.training.sentence);
     cr_expect(verdict.compared > 100 && verdict.steps == 2, "%zu tensors, %zu steps", verdict.compared, verdict.steps);
@@ -319,21 +324,15 @@ static void adamw_backwards(const Ops *ops, Tensor p, Tensor m, Tensor v, Tensor
 
 Test(model, names_the_first_tensor_that_differs) {
   Pair pair;
-  ModelVerdict verdict;
   open_pair(&pair);
-  pair.table.swiglu_fwd = swiglu_too_large;
-  check_model(&pair, false, &verdict);
+  ModelVerdict verdict = MODEL_WITH(&pair, swiglu_fwd, swiglu_too_large);
   cr_expect_not(verdict.pass.good);
   expect_contains(verdict.pass.sentence, "layers.0");
-  pair.table.swiglu_fwd = right_table->swiglu_fwd;
-  pair.table.swiglu_bwd = swiglu_gradient_nan;
-  check_model(&pair, false, &verdict);
+  verdict = MODEL_WITH(&pair, swiglu_bwd, swiglu_gradient_nan);
   cr_expect(!verdict.pass.good && isinf(verdict.pass.worst));
   expect_contains(verdict.pass.sentence, "layers.1");
   expect_contains(verdict.pass.sentence, "NaN); the first, (0, 0), is");
-  pair.table.swiglu_bwd = right_table->swiglu_bwd;
-  pair.table.adamw = adamw_backwards;
-  check_model(&pair, false, &verdict);
+  verdict = MODEL_WITH(&pair, adamw, adamw_backwards);
   cr_expect(verdict.pass.good && !verdict.training.good);
   expect_contains(verdict.training.sentence, "the loss of step 2");
   close_pair(&pair);
@@ -362,15 +361,10 @@ Test(model, holds_for_the_kernels_in_bf16) {
 
 Test(model, finds_a_wrong_route_and_lacking_operations) {
   Pair pair;
-  ModelVerdict verdict;
   open_pair(&pair);
-  pair.table.router_select = fewer;
-  check_model(&pair, false, &verdict);
+  ModelVerdict verdict = MODEL_WITH(&pair, router_select, fewer);
   cr_expect_not(verdict.pass.good);
   expect_contains(verdict.pass.sentence, "router_select: sample ");
-  pair.table.router_select = right_table->router_select;
-  pair.table.rope = NULL;
-  check_model(&pair, false, &verdict);
-  cr_expect_not(verdict.pass.supported);
+  cr_expect_not(MODEL_WITH(&pair, rope, NULL).pass.supported);
   close_pair(&pair);
 }

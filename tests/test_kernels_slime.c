@@ -1,17 +1,9 @@
 /* test_kernels_slime.c: mixture.cu, router.cu, cross_entropy.cu and optimiser.cu where the tests of operations do not
  * go: storage in bf16 and rows, samples and lists that take several rounds of a block, on the stand-in; against the C
  * backend in double on the same numbers. */
-#include "cases.h"
+#include "kernel_cases.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
-#include <string.h>
-
-#include "backends.h"
-#include "c.h"
-#include "sanitized.h"
-#include "scratch.h"
-#include "verify.h"
 
 /* ---- the cases' own shapes, and longer ones ---- */
 
@@ -20,11 +12,7 @@ static const char *const operations[] = {"noisy_gate",    "expert_mix",  "router
 
 static const int32_t locals[] = {0, 3, 3, 3003}, texts[] = {0, 2, 5, 24};
 
-/* For what their numbers mean see kernels/cases_*.c. */
-static const struct {
-  const char *operation;
-  Shape shape;
-} longer[] = {
+static const CaseShape longer[] = {
     {"expert_mix", {"two experts, two rounds", .n = {2, 3, 4100}}},
     {"expert_mix", {"groups of experts", .n = {7, 2, 1030}}},
     {"router_score", {"long", .n = {301, 1, 0}, .samples = 3, .first = locals, .second = texts}},
@@ -35,37 +23,11 @@ static const struct {
     {"adamw", {"several blocks", .n = {3, 1003, 2, 3}}},
 };
 
-static void expect_good(const Case *c, const Shape *shape, Layout layout, const Ops *tested, const Ops *reference) {
-  Verdict verdict;
-  char text[64];
-  Status status = verify_case(c, shape, layout, tested, reference, 5, &verdict);
-  cr_assert_eq(status.code, STATUS_OK, "%s", status.message);
-  cr_expect(verdict.supported && verdict.good && verdict.worst <= 1.0, "%s, %s: %s", case_print(c, text), shape->name,
-            verdict.sentence);
-}
-
-static void each_shape(const Case *c, const Ops *tested, const Ops *reference) {
-  for (int layout = SANITIZED ? LAYOUT_VIEW : LAYOUT_PLAIN; layout <= (SANITIZED ? LAYOUT_VIEW : LAYOUT_ALIGNED);
-       layout++)
-    for (size_t k = 0; k < c->shape_count; k++)
-      if (!c->shapes[k].real)
-        expect_good(c, &c->shapes[k], (Layout)layout, tested, reference);
-  for (size_t k = 0; k < sizeof longer / sizeof *longer; k++)
-    if (strcmp(longer[k].operation, c->operation) == 0)
-      for (int layout = LAYOUT_VIEW; layout <= (SANITIZED ? LAYOUT_VIEW : LAYOUT_ALIGNED); layout++)
-        expect_good(c, &longer[k].shape, (Layout)layout, tested, reference);
-}
-
 static void as_the_c_backend(Dtype real, StandInOrder order) {
-  Ops tested, reference;
-  cr_assert_eq(stand_in_open(&tested, real, order, 3).code, STATUS_OK);
-  cr_assert_eq(c_open(&reference, DTYPE_F64, 1).code, STATUS_OK);
-  for (size_t i = 0; i < case_count(); i++)
-    for (size_t k = 0; k < sizeof operations / sizeof *operations; k++)
-      if (strcmp(case_at(i)->operation, operations[k]) == 0)
-        each_shape(case_at(i), &tested, &reference);
-  stand_in_close(&tested);
-  c_close(&reference);
+  CasePair pair = cases_open(real, order);
+  for (size_t k = 0; k < sizeof operations / sizeof *operations; k++)
+    expect_operation(operations[k], longer, sizeof longer / sizeof *longer, &pair);
+  cases_close(&pair);
 }
 
 Test(kernels_slime, float_is_as_the_c_backend) {
@@ -115,13 +77,6 @@ static void long_sample(void) {
   ragged.offsets = tensor_1((void *)(uintptr_t)offsets, DTYPE_I32, 2);
   router_select(&ops, tensor_1(kept, DTYPE_I32, 20000), tensor_1(ends, DTYPE_I32, 2), tensor_1(score, DTYPE_F32, 20000),
                 0.5, &ragged);
-}
-
-static void expect_stops(void (*body)(void), const char *sentence) {
-  char text[1024];
-  int end = in_child(body, STDERR_FILENO, text, sizeof text);
-  cr_expect(WIFSIGNALED(end) && WTERMSIG(end) == SIGABRT, "it did not stop: %s", text);
-  expect_contains(text, sentence);
 }
 
 Test(kernels_slime, what_is_too_large_stops) {

@@ -1,6 +1,7 @@
 /* device.cu: the device under the CUDA backend: memory, one stream, and the errors that stick. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../product.h"
 
@@ -21,51 +22,80 @@ static void note(const Ops *ops, cudaError_t error, const char *what) {
         status_error(STATUS_UNAVAILABLE, "the CUDA device failed while %s: %s", what, cudaGetErrorString(error));
 }
 
-Status device_alloc(const Ops *ops, size_t bytes, void **memory) {
-  size_t available = 0, all = 0;
-  *memory = nullptr;
-  cudaError_t error = cudaMalloc(memory, bytes > 0 ? bytes : 1);
-  if (error == cudaSuccess)
-    error = cudaMemsetAsync(*memory, 0, bytes, stream_of(ops));
-  if (error == cudaSuccess)
-    return status_ok();
-  cudaGetLastError();
-  cudaMemGetInfo(&available, &all);
-  return status_error(STATUS_MEMORY,
-                      "not enough memory on the CUDA device: %zu bytes were asked for, %zu are free (%s)", bytes,
-                      available, cudaGetErrorString(error));
-}
-
-void device_free(const Ops *ops, void *memory) {
-  note(ops, cudaFree(memory), "freeing memory");
-}
-
-/* The host's bytes may change as soon as this returns: from memory that is not pinned they are staged at once, from
- * pinned memory the copy is awaited. */
-void device_write(const Ops *ops, void *to, const void *from, size_t bytes) {
-  cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(ops));
-  note(ops, error == cudaSuccess ? cudaStreamSynchronize(stream_of(ops)) : error, "writing to it");
-}
-
-void device_read(const Ops *ops, void *to, const void *from, size_t bytes) {
-  cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_of(ops));
-  note(ops, error == cudaSuccess ? cudaStreamSynchronize(stream_of(ops)) : error, "reading from it");
+/* Everything before this is done, and what went wrong is noted as theirs: a later call would get the error as if it
+ * were its own, or write over that of a launch, of which the runtime keeps only the last. */
+static void settle(const Ops *ops) {
+  note(ops, cudaGetLastError(), "launching kernels");
+  note(ops, cudaStreamSynchronize(stream_of(ops)), "running kernels");
 }
 
 Status device_status(const Ops *ops) {
-  note(ops, cudaStreamSynchronize(stream_of(ops)), "running kernels");
-  note(ops, cudaGetLastError(), "launching kernels");
+  settle(ops);
   return card_of(ops)->fault.code == STATUS_OK ? product_status(ops) : card_of(ops)->fault;
 }
 
-/* An error stays with the runtime, from where device_status takes it. */
+static Status out_of_memory(size_t bytes) {
+  size_t available = 0, all = 0;
+  cudaGetLastError(); /* said; not to be said again */
+  cudaMemGetInfo(&available, &all);
+  return status_error(STATUS_MEMORY, "not enough memory on the CUDA device: %zu bytes were asked for, %zu are free",
+                      bytes, available);
+}
+
+Status device_alloc(const Ops *ops, size_t bytes, void **memory) {
+  *memory = nullptr;
+  settle(ops);
+  cudaError_t error = cudaMalloc(memory, bytes > 0 ? bytes : 1);
+  if (error == cudaErrorMemoryAllocation)
+    return out_of_memory(bytes);
+  if (error == cudaSuccess)
+    error = cudaMemsetAsync(*memory, 0, bytes, stream_of(ops));
+  note(ops, error, "allocating memory");
+  if (error == cudaSuccess)
+    return status_ok();
+  cudaFree(*memory);
+  *memory = nullptr;
+  return card_of(ops)->fault;
+}
+
+void device_free(const Ops *ops, void *memory) {
+  settle(ops); /* nobody uses it any more */
+  note(ops, cudaFree(memory), "freeing memory");
+}
+
+/* The copy is done when this returns: the host's bytes may change, or be used. */
+static void transfer(const Ops *ops, void *to, const void *from, size_t bytes, cudaMemcpyKind kind, const char *what) {
+  settle(ops);
+  note(ops, cudaMemcpyAsync(to, from, bytes, kind, stream_of(ops)), what);
+  note(ops, cudaStreamSynchronize(stream_of(ops)), what);
+}
+
+void device_write(const Ops *ops, void *to, const void *from, size_t bytes) {
+  transfer(ops, to, from, bytes, cudaMemcpyHostToDevice, "writing to it");
+}
+
+/* After a fault: zeros, so that offsets and counts lead nobody astray before the status is asked for. */
+void device_read(const Ops *ops, void *to, const void *from, size_t bytes) {
+  transfer(ops, to, from, bytes, cudaMemcpyDeviceToHost, "reading from it");
+  if (device_status(ops).code != STATUS_OK)
+    memset(to, 0, bytes);
+}
+
+/* One row, or rows without gaps, are a plain copy: with a pitch the runtime takes no more than 2 GB a row. An error
+ * stays with the runtime, from where settle takes it. */
 void device_copy(Stream stream, void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
                  size_t rows) {
-  cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, width, rows, cudaMemcpyDeviceToDevice, stream);
+  if (rows == 1 || (to_pitch == width && from_pitch == width))
+    cudaMemcpyAsync(to, from, width * rows, cudaMemcpyDeviceToDevice, stream);
+  else
+    cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, width, rows, cudaMemcpyDeviceToDevice, stream);
 }
 
 void device_clear(Stream stream, void *to, size_t pitch, size_t width, size_t rows) {
-  cudaMemset2DAsync(to, pitch, 0, width, rows, stream);
+  if (rows == 1 || pitch == width)
+    cudaMemsetAsync(to, 0, width * rows, stream);
+  else
+    cudaMemset2DAsync(to, pitch, 0, width, rows, stream);
 }
 
 /* There for the question whether the device has code that it can run. */
@@ -88,6 +118,7 @@ static Status describe(CudaDevice *device) {
   device->major = properties.major;
   device->minor = properties.minor;
   device->processors = properties.multiProcessorCount;
+  device->cache = static_cast<size_t>(properties.l2CacheSize);
   error = cudaFuncGetAttributes(&attributes, present);
   if (error != cudaSuccess)
     return status_error(STATUS_UNAVAILABLE, "the kernels were not compiled for %s (compute capability %d.%d): %s",

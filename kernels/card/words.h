@@ -15,13 +15,14 @@ typedef cudaStream_t Stream;
   extern __shared__ __align__(16) unsigned char dynamic_shared[];                                                      \
   type *name = reinterpret_cast<type *>(dynamic_shared)
 
-/* A launch that fails leaves its error with the runtime, from where ops_status takes it. */
+/* A launch that fails leaves its error with the runtime, from where ops_status takes it. Up to 48 KB of shared memory a
+ * block need no permission, but what the kernel declares counts, too; 16 KB are left for that. */
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared, Stream stream,
             Arguments &&...arguments) {
   if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0)
     return;
-  if (shared > 48 * 1024)
+  if (shared > 32 * 1024)
     cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared));
   kernel<<<blocks, threads, shared, stream>>>(static_cast<Parameters>(arguments)...);

@@ -23,12 +23,16 @@ void device_write(const Ops *, void *to, const void *from, size_t bytes) {
   memcpy(to, from, bytes);
 }
 
-void device_read(const Ops *, void *to, const void *from, size_t bytes) {
-  memcpy(to, from, bytes);
-}
-
 Status device_status(const Ops *ops) {
   return machine::machine_status(stream_of(ops));
+}
+
+/* After a fault: zeros, as on a card. */
+void device_read(const Ops *ops, void *to, const void *from, size_t bytes) {
+  if (device_status(ops).code == STATUS_OK)
+    memcpy(to, from, bytes);
+  else
+    memset(to, 0, bytes);
 }
 
 void device_copy(Stream, void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width, size_t rows) {

@@ -4,9 +4,41 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "races.h"
+
+/* ---- what ThreadSanitizer is told ---- */
+
+#ifdef SEESAW_RACES
+void fiber_own(Fiber *fiber) {
+  fiber->thread = __tsan_get_current_fiber();
+}
+
+void fiber_close(Fiber *fiber) {
+  if (fiber->thread)
+    __tsan_destroy_fiber(fiber->thread);
+}
+
+static void told_of(Fiber *made) {
+  if (!made->thread)
+    made->thread = __tsan_create_fiber(0);
+}
+
+static void tell_of(const Fiber *next) {
+  __tsan_switch_to_fiber(next->thread, __tsan_switch_to_fiber_no_sync);
+}
+#else
+void fiber_own(Fiber *) {}
+void fiber_close(Fiber *) {}
+static void told_of(const Fiber *) {}
+static void tell_of(const Fiber *) {}
+#endif
+
+/* ---- the switch ---- */
+
 #ifdef SEESAW_FIBER_UCONTEXT
 
 void fiber_make(Fiber *fiber, void *stack, size_t bytes, void (*entry)()) {
+  told_of(fiber);
   getcontext(&fiber->context);
   fiber->context.uc_stack.ss_sp = stack;
   fiber->context.uc_stack.ss_size = bytes;
@@ -15,6 +47,7 @@ void fiber_make(Fiber *fiber, void *stack, size_t bytes, void (*entry)()) {
 }
 
 void fiber_switch(Fiber *from, Fiber *to) {
+  tell_of(to);
   swapcontext(&from->context, &to->context);
 }
 
@@ -89,6 +122,7 @@ enum { SAVED = 20, RETURN = 11 };
 #endif
 
 void fiber_make(Fiber *fiber, void *stack, size_t bytes, void (*entry)()) {
+  told_of(fiber);
   uintptr_t top = (reinterpret_cast<uintptr_t>(stack) + bytes) & ~static_cast<uintptr_t>(63);
   uintptr_t *saved = reinterpret_cast<uintptr_t *>(top) - SAVED;
   memset(saved, 0, SAVED * sizeof *saved);
@@ -97,6 +131,7 @@ void fiber_make(Fiber *fiber, void *stack, size_t bytes, void (*entry)()) {
 }
 
 void fiber_switch(Fiber *from, Fiber *to) {
+  tell_of(to);
   seesaw_stack_switch(&from->stack, to->stack);
 }
 

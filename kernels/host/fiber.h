@@ -16,10 +16,17 @@ struct Fiber {
 #else
   void *stack; /* where its registers lie while it waits */
 #endif
+#ifdef SEESAW_RACES
+  void *thread; /* ThreadSanitizer's */
+#endif
 };
 
 /* fiber_make: on its first turn it runs entry, which never returns, on that stack. */
 void fiber_make(Fiber *fiber, void *stack, size_t bytes, void (*entry)());
+
+/* fiber_own: that of who calls, to switch from. fiber_close: of one that was made, or zeroed. */
+void fiber_own(Fiber *fiber);
+void fiber_close(Fiber *fiber);
 
 /* fiber_switch: go on with `to`; returns when somebody switches to `from`. */
 void fiber_switch(Fiber *from, Fiber *to);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fiber.h"
+#include "races.h"
 #include "shared.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -36,6 +37,7 @@ struct Thread {
   int source;
   bool predicate;
   unsigned ballot;
+  unsigned barriers, exchanges; /* passed so far */
 };
 
 struct Machine {
@@ -53,7 +55,9 @@ struct Machine {
   Thread *running;
   unsigned threads;
   unsigned waiting[MOST_THREADS / LANES]; /* of each warp: the lanes that wait in it */
-  unsigned turn[MOST_THREADS];            /* the order of threads */
+  /* Points of order (races.h): two by turns, since one may be at the next before another has left the last. */
+  char at_start, at_end, at_barrier[2], in_warp[MOST_THREADS / LANES][2];
+  unsigned turn[MOST_THREADS]; /* the order of threads */
   Thread thread[MOST_THREADS];
 };
 
@@ -93,9 +97,13 @@ static void give_way(Machine *m) {
 
 void barrier(Place place) {
   Machine *m = current;
-  m->running->waiting = AT_BARRIER;
-  m->running->place = place;
+  Thread *own = m->running;
+  char *point = &m->at_barrier[own->barriers++ % 2];
+  own->waiting = AT_BARRIER;
+  own->place = place;
+  races_tell(point);
   give_way(m);
+  races_hear(point);
 }
 
 int lane() {
@@ -144,6 +152,8 @@ uint64_t exchange(unsigned mask, uint64_t word, int source, bool predicate, unsi
   own->predicate = predicate;
   own->waiting = IN_WARP;
   m->waiting[number / LANES] |= 1u << self;
+  char *point = &m->in_warp[number / LANES][own->exchanges++ % 2];
+  races_tell(point);
   if ((mask >> self & 1) == 0)
     fault(m, own, "the mask %08x of %s:%d does not name its own lane %u", mask, file_of(place), place.line, self);
   else if ((mask >> source & 1) == 0)
@@ -152,6 +162,7 @@ uint64_t exchange(unsigned mask, uint64_t word, int source, bool predicate, unsi
     complete(m, warp, mask);
   if (own->waiting != READY)
     give_way(m); /* for good, after a fault */
+  races_hear(point);
   if (ballot)
     *ballot = own->ballot;
   return own->word;
@@ -160,6 +171,7 @@ uint64_t exchange(unsigned mask, uint64_t word, int source, bool predicate, unsi
 /* ---- shared memory ---- */
 
 static void *shared_or_fault(Machine *m, size_t bytes, bool dynamic) {
+  Unraced carved;
   unsigned char *memory = shared_carve(&m->shared, bytes);
   if (!memory)
     fault(m, m->running, "more shared memory than a card's %d bytes a block (%zu, of which %zu dynamic)", SHARED_MOST,
@@ -186,7 +198,9 @@ void *shared_dynamic() {
 
 static void thread_begin() {
   Machine *m = current;
+  races_hear(&m->at_start);
   m->call(m->context);
+  races_tell(&m->at_end);
   m->running->waiting = DONE;
   give_way(m);
 }
@@ -291,12 +305,14 @@ static void block_begin(Machine *m) {
   for (unsigned i = 0; i < m->threads; i++) {
     m->turn[i] = m->order == STAND_IN_REVERSE ? m->threads - 1 - i : i;
     m->thread[i].waiting = READY;
+    m->thread[i].barriers = m->thread[i].exchanges = 0;
     size_t shifted = STACK - i % 61 * 64; /* else all tops would share a few sets of the cache */
     fiber_make(&m->thread[i].fiber, stack_of(m, i), shifted, thread_begin);
   }
   m->running = nullptr;
   shared_begin(&m->shared);
   m->shared.dynamic = static_cast<unsigned char *>(shared_or_fault(m, m->launch.shared, true));
+  races_tell(&m->at_start);
 }
 
 static void block_run(Machine *m) {
@@ -307,6 +323,7 @@ static void block_run(Machine *m) {
         break;
       pass_barrier(m);
     }
+  races_hear(&m->at_end);
   if (!m->stopped && !shared_intact(&m->shared))
     fault(m, nullptr, "shared memory was written out of bounds");
   if (m->stopped) /* frames that nobody will leave */
@@ -363,6 +380,7 @@ void machine_run(Machine *m, Launch launch, void (*call)(void *context), void *c
   m->call = call;
   m->context = context;
   number_threads(m);
+  fiber_own(&m->scheduler);
   current = m;
   block_size = launch.threads;
   grid_size = launch.blocks;
@@ -419,6 +437,8 @@ void machine_close(Machine *m) {
     return;
   if (m->stacks)
     munmap(m->stacks, MOST_THREADS * (m->page + STACK));
+  for (unsigned i = 0; i < MOST_THREADS; i++)
+    fiber_close(&m->thread[i].fiber);
   shared_close(&m->shared);
   free(m);
 }

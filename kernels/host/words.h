@@ -11,6 +11,7 @@
 #include "bfloat.h"
 #include "half.h"
 #include "machine.h"
+#include "races.h"
 
 #define __global__ static
 #define __device__
@@ -113,6 +114,7 @@ static inline void __threadfence_block() {}
 
 #define SEESAW_ATOMIC(name, result)                                                                                    \
   template <class T> T name(T *address, std::common_type_t<T> value) {                                                 \
+    machine::Unraced atomic;                                                                                           \
     T old = *address;                                                                                                  \
     *address = static_cast<T>(result);                                                                                 \
     return old;                                                                                                        \
@@ -127,6 +129,7 @@ SEESAW_ATOMIC(atomicExch, value)
 #undef SEESAW_ATOMIC
 
 template <class T> T atomicCAS(T *address, std::common_type_t<T> compare, std::common_type_t<T> value) {
+  machine::Unraced atomic;
   T old = *address;
   *address = old == compare ? value : old;
   return old;

@@ -257,6 +257,7 @@ static Status fetch(void *context, const NamedTensor *wanted, const void **data)
   Tensor value = entry->parameter->w;
   Tensor raw = tensor_1(saving->raw, value.dtype, tensor_count(value));
   ops_read(saving->store->ops, saving->raw, value.data, tensor_bytes(value));
+  TRY(ops_status(saving->store->ops)); /* nothing is saved that a fault left behind */
   Tensor converted = tensor_1(saving->converted, saving->dtype, raw.size[0]);
   for (size_t i = 0; i < raw.size[0]; i++)
     tensor_set(converted, in_file(entry, i), tensor_get(raw, i));
