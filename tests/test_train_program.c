@@ -133,7 +133,7 @@ Test(train, takes_models_in_half_precision) {
   make_world();
   make_scheme(scheme);
   program_succeeds("model init --dtype bf16 --out half");
-  program_succeeds("train --config scheme.ini --model half --threads 1 " DATA " --out whole --dtype f16");
+  program_succeeds("train --config scheme.ini --model half --threads 1 " DATA " --out whole --save-dtype f16");
   program_succeeds("model generate --model whole/model --prompt Hi --max-new 2");
   make_scheme("[phase one]\ndata = captions\ntrain = adapter\nviews = global\nsamples = 22\nbatch = 4\nrate = "
               "6e-3\n");
