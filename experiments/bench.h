@@ -65,6 +65,7 @@ Status bench_decoding(const BenchPlan *plan, cJSON *json);
 typedef struct StagesPlan {
   const char *device, *dtype, *config; /* as device_open and config_open take them */
   size_t batch;                        /* samples of a pass; 0: each stage's own */
+  size_t recomputed;                   /* layers of the decoder whose activations backward computes again */
   size_t repeats;                      /* steps of each stage, at most SAMPLES_MOST */
   bool quick;                          /* few tokens, one sample a pass */
 } StagesPlan;

@@ -135,6 +135,7 @@ static Status prepare(Course *c) {
   c->shown = model_showing(&c->model, c->stage.views);
   TRY(synthetic_make(&c->synthetic, c->ops, &c->shown.config, &batch));
   TRY(slime_tape_alloc(&c->tape, &config));
+  c->tape.decoder.recomputed = c->plan->recomputed;
   size_t activations = slime_measure(&c->shown, &c->synthetic.batch, &c->tape, c->ops->real, true, &c->operations);
   size_t copies = ops_fine(c->ops) == c->ops->real ? 3 : 4; /* gradient, two moments, master */
   c->bytes = c->store.value_bytes + copies * tensor_bytes(store_gradients(&c->store)) + activations;
@@ -256,7 +257,9 @@ Status bench_stages(const StagesPlan *plan, cJSON *json) {
   cJSON_AddStringToObject(json, "backend", device.kind);
   cJSON_AddStringToObject(json, "dtype", plan->dtype);
   cJSON_AddStringToObject(json, "config", plan->config);
+  device_algorithms(&device, "timed", "");
   Status status = bench_all(plan, &device, json);
+  device_choices(&device);
   device_close(&device);
   return status;
 }

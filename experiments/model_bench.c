@@ -14,7 +14,7 @@
 
 typedef struct BenchOptions {
   bool quick;
-  int64_t threads, repeats, batch;
+  int64_t threads, repeats, batch, recomputed;
   const char *device, *dtype, *config, *json;
   bool dtype_given;
 } BenchOptions;
@@ -36,8 +36,9 @@ static Status run_all(const BenchPlan *plan, cJSON *json) {
 static Status bench_processor(const BenchOptions *options, cJSON *json) {
   Limits limits;
   BenchPlan plan = {.limits = &limits, .repeats = (size_t)options->repeats, .quick = options->quick};
-  if (*options->config || options->batch > 0)
-    return status_error(STATUS_USAGE, "--config and --batch are of the stages on a GPU: give --device cuda, or host");
+  if (*options->config || options->batch > 0 || options->recomputed > 0)
+    return status_error(STATUS_USAGE,
+                        "--config, --batch and --recompute are of the stages on a GPU: give --device cuda, or host");
   TRY(device_check("cpu", options->dtype));
   Status status = limits_open(&limits, options->threads > 0 ? (int)options->threads : all_threads());
   if (status.code == STATUS_OK)
@@ -56,6 +57,7 @@ static Status bench_elsewhere(const BenchOptions *options, cJSON *json) {
                                      : quick          ? "tiny"
                                                       : "llama3-8b",
                            .batch = (size_t)options->batch,
+                           .recomputed = (size_t)options->recomputed,
                            .repeats = (size_t)options->repeats,
                            .quick = quick};
   return bench_stages(&plan, json);
@@ -87,6 +89,8 @@ Status command_model_bench(int argc, char **argv, Ranks ranks) {
       {"config", OPTION_TEXT, &plan.config, "NAME|PATH",
        "on a GPU: a preset, llama3-8b unless given, or a config.json"},
       {"batch", OPTION_INTEGER, &plan.batch, "N", "on a GPU: samples of a step; 0: 28, 20 and 8", 0, 4096},
+      {"recompute", OPTION_INTEGER, &plan.recomputed, "N",
+       "on a GPU: of the decoder's first N layers keep the inputs alone and compute the rest again", 0, 1e6},
       {"threads", OPTION_INTEGER, &plan.threads, "N", "threads; 0: one for each core", 0, 1024},
       {"repeats", OPTION_INTEGER, &plan.repeats, "N", "samples of each pass; the median counts", 1, SAMPLES_MOST},
       {"json", OPTION_TEXT, &plan.json, "FILE", "write the numbers as JSON too"},

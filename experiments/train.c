@@ -13,8 +13,8 @@
 
 typedef struct TrainCommand {
   ModelPlan model;
-  const char *config, *data, *out, *template, *features, *save, *json;
-  int64_t seed, every;
+  const char *config, *data, *out, *template, *features, *save, *algorithms, *json;
+  int64_t seed, every, recomputed;
   bool resume;
   char *line; /* the command's */
 } TrainCommand;
@@ -140,7 +140,8 @@ static Status run_phase(Training *t, const Phase *phase) {
                     .seed = (uint64_t)command->seed,
                     .folder = command->out,
                     .interval = (uint64_t)command->every,
-                    .resume = command->resume};
+                    .resume = command->resume,
+                    .recomputed = (size_t)command->recomputed};
   if (status.code == STATUS_OK)
     status = train_phase(&plan, &report);
   if (status.code == STATUS_OK) {
@@ -256,6 +257,7 @@ static Status open_and_train(Training *t) {
   for (size_t i = 0; i < t->scheme.count; i++)
     model.moving |= phase_groups(&t->scheme.phases[i]);
   TRY(open_model(&t->open, &model));
+  device_algorithms(&t->open.device, t->command->algorithms, "");
   Status status = train_all(t);
   tokenizer_close(t->tokenizer);
   close_model(&t->open);
@@ -303,6 +305,7 @@ Status command_train(int argc, char **argv, Ranks ranks) {
                           .template = "auto",
                           .features = "",
                           .save = "f32",
+                          .algorithms = "first",
                           .json = "",
                           .seed = 1,
                           .every = 100};
@@ -317,6 +320,13 @@ Status command_train(int argc, char **argv, Ranks ranks) {
       {"features", OPTION_TEXT, &command.features, "DIR", "keep what frozen CLIP sees there, and use it again"},
       {"every", OPTION_INTEGER, &command.every, "N", "steps from one checkpoint to the next; 0: only when interrupted",
        0, 1e15},
+      {"recompute", OPTION_INTEGER, &command.recomputed, "N",
+       "of the decoder's first N layers keep the inputs alone: less memory, a third more work there, the same bytes", 0,
+       1e6},
+      {"algorithms", OPTION_CHOICE, &command.algorithms, NULL,
+       "of a GPU's matrix products: the library's first answer, those kept in the user's cache, or timed and kept; "
+       "where the file differs, so may the bytes",
+       .choices = ALGORITHM_CHOICES},
       {"save-dtype", OPTION_CHOICE, &command.save, NULL, "type of the weights in OUT/model", .choices = "f32,bf16,f16"},
       {"json", OPTION_TEXT, &command.json, "FILE", "write what each phase did"},
       {NULL},

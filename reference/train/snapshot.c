@@ -94,15 +94,15 @@ static void turn(unsigned char *to, const unsigned char *from, size_t rows, size
       memcpy(to + (j * rows + i) * each, from + (i * columns + j) * each, each);
 }
 
-/* Tensor i as the file has it. */
-static const void *read_part(const Parts *parts, size_t i) {
+/* Tensor i as the file has it; nothing of what a device's fault left behind. */
+static Status read_part(const Parts *parts, size_t i, const void **data) {
+  const Ops *ops = parts->snapshot->optimiser->store->ops;
   Tensor tensor = tensor_of(parts, i);
-  size_t each = dtype_bits(tensor.dtype) / 8;
-  ops_read(parts->snapshot->optimiser->store->ops, parts->raw, tensor.data, tensor_bytes(tensor));
-  if (!is_transposed(parts, i))
-    return parts->raw;
-  turn(parts->turned, parts->raw, tensor.size[0], tensor_width(tensor), each);
-  return parts->turned;
+  ops_read(ops, parts->raw, tensor.data, tensor_bytes(tensor));
+  if (is_transposed(parts, i))
+    turn(parts->turned, parts->raw, tensor.size[0], tensor_width(tensor), dtype_bits(tensor.dtype) / 8);
+  *data = is_transposed(parts, i) ? parts->turned : parts->raw;
+  return ops_status(ops);
 }
 
 /* And back, from the file's numbers. */
@@ -140,7 +140,8 @@ static Status check_finite(const Parts *parts, size_t i, const void *data) {
 static Status digest_parts(const Parts *parts, Digest *digest) {
   *digest = digest_of("", 0);
   for (size_t i = 0; i < parts->count; i++) {
-    const void *data = read_part(parts, i);
+    const void *data;
+    TRY(read_part(parts, i, &data));
     TRY(check_finite(parts, i, data));
     *digest = add_part(*digest, parts, i, data);
   }
@@ -160,8 +161,7 @@ static Status fetch(void *context, const NamedTensor *wanted, const void **data)
   size_t i = 0;
   while (strcmp(parts->names[i], wanted->name) != 0)
     i++;
-  *data = read_part(parts, i);
-  return status_ok();
+  return read_part(parts, i, data);
 }
 
 /* The metadata's texts. */

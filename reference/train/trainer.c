@@ -250,9 +250,9 @@ static Status step(Trainer *t) {
   TRY(passes(t, &sums));
   OptimiserRule rule = rule_of(t);
   OptimiserReport norms = optimiser_step(&t->optimiser, &rule);
+  TRY(ops_status(t->store->ops)); /* before numbers are judged that a fault left behind */
   if (norms.bad != GROUP_COUNT)
     return diverged(t, "the gradient of ", norms.gradient[norms.bad], group_name(norms.bad));
-  TRY(ops_status(t->store->ops));
   t->counts.steps++;
   t->counts.trained += sums.trained;
   t->counts.loss = sums.loss / (double)sums.trained;
@@ -385,6 +385,7 @@ static Status prepare(Trainer *t) {
   TRY(order_open(&t->order, plan->seed, plan->feed->count));
   TRY(batcher_open(&t->batcher, &t->ops, plan->feed, plan->features, t->phase->batch));
   TRY(slime_tape_alloc(&t->tape, &t->store->model->config));
+  t->tape.decoder.recomputed = plan->recomputed;
   t->chosen = calloc(t->phase->batch, sizeof *t->chosen);
   if (!t->chosen)
     return status_error(STATUS_MEMORY, "not enough memory for a batch");

@@ -43,6 +43,7 @@ typedef struct TrainPlan {
   uint64_t interval; /* steps from one checkpoint to the next; 0: only when it is interrupted */
   bool resume;       /* go on from the checkpoint, or take the finished phase, if there is one */
   bool quiet;        /* no progress bar */
+  size_t recomputed; /* DecoderTape's: less memory, more work, the same result */
   bool measure;      /* norms of the updates, for the probe */
   /* probe: called after each step, NULL: nobody; an error ends the phase at once, without a checkpoint. */
   Status (*probe)(void *context, const TrainStep *step);
