@@ -68,11 +68,14 @@ typedef struct StagesPlan {
   size_t recomputed;                   /* layers of the decoder whose activations backward computes again */
   size_t repeats;                      /* steps of each stage, at most SAMPLES_MOST */
   bool quick;                          /* few tokens, one sample a pass */
+  bool here;                           /* relay.h */
+  const char *json;                    /* written after each stage; empty: nowhere */
 } StagesPlan;
 
 /* bench_stages: whole steps of Stages I, II and III (LoRA) with random weights: samples a second, the share of the rate
- * of a large product timed before each step, and memory; "stages", a row each, into `json`. Errors: those of
- * device_open and config_open; STATUS_MEMORY, STATUS_NUMERICS, STATUS_INTERRUPTED. */
+ * of a large product timed before each step, and memory; "stages", a row each, into `json` and its file. A stage that
+ * fails leaves its reason there, and the others go on. Errors: those of device_open; the first stage's that failed
+ * (config_open's, STATUS_MEMORY, STATUS_NUMERICS); STATUS_OUTPUT, STATUS_INTERRUPTED. */
 Status bench_stages(const StagesPlan *plan, cJSON *json);
 
 /* ---- bench_passes.c: a model with a batch, for bench_decoding too ---- */

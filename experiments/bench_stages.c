@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "bench.h"
-#include "device.h"
+#include "kernels_device.h"
 #include "memory.h"
 #include "optimiser.h"
 #include "progress.h"
+#include "relay.h"
 
 enum { ADAPTER = 1 << GROUP_GATE | 1 << GROUP_MLP | 1 << GROUP_FORMER };
 
@@ -188,78 +189,171 @@ static Status time_steps(Course *c, const Square *square) {
   return status_ok();
 }
 
-/* ---- what is told ---- */
+/* ---- the process that computes ---- */
 
-static void report(const Course *c, cJSON *list) {
-  Spread seconds = spread_of(c->timed.seconds, c->timed.count), rate = spread_of(c->timed.sgemm, c->timed.count);
-  double took = seconds.median, share = timed_share(&c->timed), samples = (double)c->stage.batch;
-  size_t rows = c->tape.sequence.rows.rows;
-  char memory[32];
-  printf("%-16s %3zu samples of %4zu rows  %10.2f ms  -%.0f +%.0f %%  %8.4g samples/s  %8.4g TFLOP a sample  %8.4g "
-         "TFLOP/s  %4.0f %% of the product's %.4g  %s\n",
-         c->stage.name, c->stage.batch, rows / c->stage.batch, 1e3 * took, 100.0 * (1.0 - seconds.low / took),
-         100.0 * (seconds.high / took - 1.0), samples / took, 1e-12 * c->operations / samples,
-         1e-12 * c->operations / took, 100.0 * share, 1e-12 * rate.median, memory_print(c->bytes, memory));
-  fflush(stdout);
-  cJSON *row = cJSON_CreateObject();
-  cJSON_AddStringToObject(row, "name", c->stage.name);
-  cJSON_AddNumberToObject(row, "samples", samples);
-  cJSON_AddNumberToObject(row, "rows", (double)rows);
-  cJSON_AddNumberToObject(row, "seconds", took);
-  cJSON_AddNumberToObject(row, "fastest", seconds.low);
-  cJSON_AddNumberToObject(row, "slowest", seconds.high);
-  cJSON_AddNumberToObject(row, "samples_per_second", samples / took);
-  cJSON_AddNumberToObject(row, "operations", c->operations);
-  cJSON_AddNumberToObject(row, "product_flops", rate.median);
-  cJSON_AddNumberToObject(row, "fraction_of_product", share);
-  cJSON_AddNumberToObject(row, "bytes", (double)c->bytes);
-  cJSON_AddItemToArray(list, row);
+/* What it tells of a stage. */
+typedef struct Report {
+  double rows, samples; /* of a pass */
+  double operations, bytes;
+  double used;  /* bytes of the device's memory, by whomever, while the stage has all its own; 0: not a card */
+  double share; /* of the product's rate */
+  Spread seconds, rate;
+  CudaChoices choices; /* of this stage */
+} Report;
+
+typedef struct Session {
+  const StagesPlan *plan;
+  Facts facts;
+  Device device; /* of the process that computes, like the next */
+  Square square;
+  cJSON *json, *list; /* the list is in it */
+  Status first;       /* that failed */
+  size_t failed;
+  CudaChoices choices;
+} Session;
+
+static Status begin(void *context) {
+  Session *s = context;
+  TRY(device_open(&s->device, s->facts.kind, s->plan->dtype, 0));
+  device_algorithms(&s->device, "timed", "");
+  Status status = open_square(&s->square, &s->device);
+  if (status.code != STATUS_OK)
+    device_close(&s->device);
+  return status;
 }
 
-static Status bench_stage(const StagesPlan *plan, const Device *device, const Square *square, size_t which,
-                          cJSON *list) {
+static void end(void *context) {
+  Session *s = context;
+  ops_free(&s->device.ops, s->square.memory);
+  device_close(&s->device);
+}
+
+static double memory_used(const Device *device) {
+  CudaDevice card;
+  return strcmp(device->kind, "cuda") == 0 && cuda_device(&card).code == STATUS_OK ? (double)(card.memory - card.free)
+                                                                                   : 0.0;
+}
+
+static void tell(const Course *c, const Device *device, const CudaChoices *before, Report *r) {
+  *r = (Report){.rows = (double)c->tape.sequence.rows.rows,
+                .samples = (double)c->stage.batch,
+                .operations = c->operations,
+                .bytes = (double)c->bytes,
+                .used = memory_used(device),
+                .share = timed_share(&c->timed),
+                .seconds = spread_of(c->timed.seconds, c->timed.count),
+                .rate = spread_of(c->timed.sgemm, c->timed.count),
+                .choices = choices_since(device, before)};
+}
+
+static Stage stage_as_run(const StagesPlan *plan, size_t which) {
+  Stage stage = stages[which];
+  if (plan->quick) {
+    stage.text = QUICK_TEXT;
+    stage.answer = QUICK_TEXT / 2;
+    stage.batch = 1;
+    stage.rank = stage.rank > 0 ? QUICK_RANK : 0;
+  }
+  stage.batch = plan->batch > 0 ? plan->batch : stage.batch;
+  return stage;
+}
+
+static Status compute(void *context, size_t which, void *report) {
+  Session *s = context;
+  CudaChoices before = choices_since(&s->device, &(CudaChoices){0});
   Course *c = calloc(1, sizeof *c);
   if (!c)
     return status_error(STATUS_MEMORY, "not enough memory for the bench");
-  *c = (Course){.plan = plan, .ops = &device->ops, .stage = stages[which]};
-  if (plan->quick) {
-    c->stage.text = QUICK_TEXT;
-    c->stage.answer = QUICK_TEXT / 2;
-    c->stage.batch = 1;
-    c->stage.rank = c->stage.rank > 0 ? QUICK_RANK : 0;
-  }
-  c->stage.batch = plan->batch > 0 ? plan->batch : c->stage.batch;
+  *c = (Course){.plan = s->plan, .ops = &s->device.ops, .stage = stage_as_run(s->plan, which)};
   Status status = prepare(c);
   if (status.code == STATUS_OK)
-    status = time_steps(c, square);
+    status = time_steps(c, &s->square);
   if (status.code == STATUS_OK)
-    report(c, list);
+    tell(c, &s->device, &before, report);
   finish(c);
   free(c);
   return status;
 }
 
-static Status bench_all(const StagesPlan *plan, const Device *device, cJSON *json) {
-  Square square = {0};
-  cJSON *list = cJSON_AddArrayToObject(json, "stages");
-  Status status = list ? open_square(&square, device) : status_error(STATUS_MEMORY, "not enough memory for the bench");
-  for (size_t i = 0; i < STAGES && status.code == STATUS_OK; i++)
-    status = bench_stage(plan, device, &square, i, list);
-  ops_free(&device->ops, square.memory);
-  return status;
+/* ---- what is told ---- */
+
+static void print_stage(const Stage *stage, const Report *r) {
+  double took = r->seconds.median;
+  char memory[32];
+  printf("%-16s %3.0f samples of %4.0f rows  %10.2f ms  -%.0f +%.0f %%  %8.4g samples/s  %8.4g TFLOP a sample  %8.4g "
+         "TFLOP/s  %4.0f %% of the product's %.4g  %s\n",
+         stage->name, r->samples, r->rows / r->samples, 1e3 * took, 100.0 * (1.0 - r->seconds.low / took),
+         100.0 * (r->seconds.high / took - 1.0), r->samples / took, 1e-12 * r->operations / r->samples,
+         1e-12 * r->operations / took, 100.0 * r->share, 1e-12 * r->rate.median,
+         memory_print((size_t)r->bytes, memory));
+}
+
+static void add_stage(const Session *s, const Report *r, cJSON *row) {
+  double took = r->seconds.median;
+  cJSON_AddNumberToObject(row, "samples", r->samples);
+  cJSON_AddNumberToObject(row, "rows", r->rows);
+  cJSON_AddNumberToObject(row, "repeats", (double)s->plan->repeats);
+  cJSON_AddNumberToObject(row, "seconds", took);
+  cJSON_AddNumberToObject(row, "fastest", r->seconds.low);
+  cJSON_AddNumberToObject(row, "slowest", r->seconds.high);
+  cJSON_AddNumberToObject(row, "samples_per_second", r->samples / took);
+  cJSON_AddNumberToObject(row, "operations", r->operations);
+  cJSON_AddNumberToObject(row, "product_flops", r->rate.median);
+  cJSON_AddNumberToObject(row, "fraction_of_product", r->share);
+  cJSON_AddNumberToObject(row, "bytes", r->bytes);
+  if (r->used > 0.0)
+    cJSON_AddNumberToObject(row, "device_bytes_in_use", r->used);
+}
+
+static Status write_result(const Session *s, bool complete) {
+  cJSON_DeleteItemFromObject(s->json, "algorithms");
+  choices_json(&s->choices, &s->facts, s->json);
+  return result_write(s->plan->json, s->json, complete);
+}
+
+/* A stage that failed leaves the others. */
+static Status take(void *context, size_t which, const void *report, Status outcome) {
+  Session *s = context;
+  const Report *r = report;
+  const Stage stage = stage_as_run(s->plan, which);
+  cJSON *row = cJSON_CreateObject();
+  cJSON_AddStringToObject(row, "name", stage.name);
+  if (outcome.code == STATUS_OK) {
+    print_stage(&stage, r);
+    add_stage(s, r, row);
+    choices_add(&s->choices, &r->choices);
+  } else {
+    printf("%-16s %sFAILED%s: %s\n", stage.name, color(stdout, COLOR_RED), color(stdout, COLOR_RESET), outcome.message);
+    cJSON_AddStringToObject(row, "failure", outcome.message);
+    s->first = s->failed++ == 0 ? outcome : s->first;
+  }
+  cJSON_AddItemToArray(s->list, row);
+  return write_result(s, false);
+}
+
+static Status bench_all(Session *s) {
+  const Relay relay = {.count = STAGES,
+                       .size = sizeof(Report),
+                       .here = s->plan->here,
+                       .context = s,
+                       .begin = begin,
+                       .work = compute,
+                       .end = end,
+                       .take = take};
+  Status status = relay_run(&relay);
+  choices_print(&s->choices, &s->facts);
+  Status written = write_result(s, status.code == STATUS_OK);
+  TRY(status);
+  TRY(written);
+  return s->failed > 0 ? s->first : status_ok();
 }
 
 Status bench_stages(const StagesPlan *plan, cJSON *json) {
-  Device device;
-  TRY(device_open(&device, plan->device, plan->dtype, 0));
-  printf("%s (%s), %s, %s\n", device.name, device.kind, plan->dtype, plan->config);
-  cJSON_AddStringToObject(json, "device", device.name);
-  cJSON_AddStringToObject(json, "backend", device.kind);
-  cJSON_AddStringToObject(json, "dtype", plan->dtype);
+  Session s = {.plan = plan, .json = json};
+  TRY(facts_ask(plan->device, plan->dtype, plan->here, &s.facts));
+  printf("%s (%s), %s, %s\n", s.facts.name, s.facts.kind, plan->dtype, plan->config);
+  facts_json(&s.facts, json);
   cJSON_AddStringToObject(json, "config", plan->config);
-  device_algorithms(&device, "timed", "");
-  Status status = bench_all(plan, &device, json);
-  device_choices(&device);
-  device_close(&device);
-  return status;
+  s.list = cJSON_AddArrayToObject(json, "stages");
+  return s.list ? bench_all(&s) : status_error(STATUS_MEMORY, "not enough memory for the bench");
 }

@@ -98,7 +98,7 @@ static Status open_any(Device *device, Dtype real, int threads) {
 /* A GPU that was asked for by name and is not there. */
 static Status instead(Status status) {
   return status.code == STATUS_UNAVAILABLE
-             ? status_error(STATUS_UNAVAILABLE, "--device cuda: %.400s; take --device cpu", status.message)
+             ? status_error(STATUS_UNAVAILABLE, "--device cuda: %.380s; take --device cpu, or host", status.message)
              : status;
 }
 
@@ -170,16 +170,6 @@ void device_algorithms(const Device *device, const char *how, const char *file) 
   Status status = cuda_algorithms(&device->ops, algorithms, *file ? file : NULL);
   if (status.code != STATUS_OK)
     fprintf(stderr, "algorithms of matrix products: %s\n", status.message);
-}
-
-void device_choices(const Device *device) {
-  if (strcmp(device->kind, "cuda") != 0)
-    return;
-  CudaChoices choices = cuda_choices(&device->ops);
-  printf("algorithms of matrix products: %zu shapes were timed, %zu had one in the file, %zu took the first answer\n",
-         choices.timed, choices.kept, choices.first);
-  if (choices.trouble.code != STATUS_OK)
-    printf("not all were timed and kept: %s\n", choices.trouble.message);
 }
 
 bool host_fits(double bytes) {

@@ -52,11 +52,9 @@ void device_close(Device *device);
 Status device_check(const char *which, const char *dtype);
 
 /* device_algorithms: which algorithms a GPU's matrix products get from now on: cuda_algorithms (backends.h). file: "":
- * the user's. A file that had to be left out is said on standard error. device_choices: what came of it, a line to
- * print, and what went wrong, another. On other devices both do nothing. */
+ * the user's. A file that had to be left out is said on standard error. On other devices nothing. */
 #define ALGORITHM_CHOICES "first,kept,timed"
 void device_algorithms(const Device *device, const char *how, const char *file);
-void device_choices(const Device *device);
 
 /* host_fits: has the host room for so many bytes? */
 bool host_fits(double bytes);

@@ -7,11 +7,11 @@
 
 #include "c.h"
 #include "commands.h"
-#include "device.h"
-#include "json.h"
+#include "kernels_device.h"
 #include "kernels_names.h"
 #include "options.h"
 #include "progress.h"
+#include "relay.h"
 #include "verify_model.h"
 
 enum { TRAINING_STEPS = 10 };
@@ -19,26 +19,44 @@ enum { TRAINING_STEPS = 10 };
 typedef struct VerifyPlan {
   const char *operation, *dtype, *shapes, *device, *json;
   int64_t seed;
+  double limit; /* seconds of an item */
+  bool here;
 } VerifyPlan;
 
-typedef struct Session {
-  const VerifyPlan *plan;
-  Device device;
-  Ops reference;
-  Progress progress;
-  cJSON *operations;
-  size_t verified, failed, missing; /* operations and directions */
-  size_t large;                     /* shapes left out: they do not fit into memory */
-  size_t steps;                     /* of the progress bar */
-} Session;
+/* A case at a shape, laid out so; or, without a case, the tiny model. */
+typedef struct Item {
+  const Case *c;
+  const Shape *shape;
+  Layout layout;
+  bool paper; /* the model's switches are the paper's */
+} Item;
+
+/* What the process that computes tells of it. */
+typedef struct Report {
+  Verdict verdict;
+  ModelVerdict model;
+} Report;
 
 /* What came of an operation's shapes. */
 typedef struct Tally {
   size_t shapes, failed;
   double worst;
-  char at[160];
   char sentence[600]; /* of the first failure */
 } Tally;
+
+typedef struct Session {
+  const VerifyPlan *plan;
+  Facts facts;
+  Item *item;
+  size_t items, large; /* large: shapes left out: they do not fit into memory */
+  Device device;       /* of the process that computes, like the next */
+  Ops reference;
+  Progress progress;
+  Tally tally; /* of the operation under way */
+  cJSON *json; /* its "operations" is the next */
+  cJSON *operations;
+  size_t verified, failed, missing; /* operations and directions */
+} Session;
 
 static const char *layout_name(Layout layout) {
   static const char *const names[] = {"contiguous", "views", "aligned views"};
@@ -67,8 +85,6 @@ static void print_missing(Session *s, const char *name) {
 
 static void add_verdict(Tally *t, const Verdict *verdict, const char *where) {
   t->shapes++;
-  if (verdict->worst > t->worst || t->shapes == 1)
-    snprintf(t->at, sizeof t->at, "%s", where);
   t->worst = fmax(t->worst, verdict->worst);
   if (!verdict->good && t->failed++ == 0)
     snprintf(t->sentence, sizeof t->sentence, "%s: %s", where, verdict->sentence);
@@ -90,11 +106,11 @@ static void add_row(Session *s, const char *operation, const char *direction, co
   cJSON_AddItemToArray(s->operations, row);
 }
 
-/* ---- operations ---- */
+/* ---- what is to be done ---- */
 
 /* In double on both sides, what is and what should be. */
 static bool fits(Session *s, const Case *c, const Shape *shape) {
-  bool room = host_fits(48.0 * case_numbers(c, shape, s->device.ops.real));
+  bool room = host_fits(48.0 * case_numbers(c, shape, s->facts.real));
   s->large += !room;
   return room;
 }
@@ -102,63 +118,118 @@ static bool fits(Session *s, const Case *c, const Shape *shape) {
 static bool wanted_shape(const Session *s, const Shape *shape) {
   const char *shapes = s->plan->shapes;
   bool real = strcmp(shapes, "all") == 0 || strcmp(shapes, "real") == 0 ||
-              (strcmp(shapes, "auto") == 0 && !s->device.slow && strcmp(s->device.kind, "cpu") != 0);
+              (strcmp(shapes, "auto") == 0 && !s->facts.slow && strcmp(s->facts.kind, "cpu") != 0);
   return shape->real ? real : strcmp(shapes, "real") != 0;
-}
-
-static Status verify_shape(Session *s, const Case *c, const Shape *shape, Layout layout, Tally *tally) {
-  char text[128], where[160];
-  Verdict verdict;
-  TRY(interrupt_check());
-  TRY(verify_case(c, shape, layout, &s->device.ops, &s->reference, (uint64_t)s->plan->seed, &verdict));
-  shape_print(shape, text);
-  snprintf(where, sizeof where, "%s, %s", text, layout_name(layout));
-  add_verdict(tally, &verdict, where);
-  add_row(s, c->operation, c->direction, text, layout_name(layout), &verdict);
-  return status_ok();
-}
-
-/* Odd shapes as views in two layouts, real ones contiguous as the model has most. */
-static Status verify_operation(Session *s, const Case *c) {
-  Tally tally = {0};
-  char name[64];
-  case_print(c, name);
-  if (!case_supported(c, &s->device.ops)) {
-    print_missing(s, name);
-    return status_ok();
-  }
-  for (size_t i = 0; i < c->shape_count; i++) {
-    const Shape *shape = &c->shapes[i];
-    if (!wanted_shape(s, shape) || !fits(s, c, shape))
-      continue;
-    for (Layout layout = shape->real ? LAYOUT_PLAIN : LAYOUT_VIEW;; layout++) {
-      TRY(verify_shape(s, c, shape, layout, &tally));
-      if (shape->real || layout == LAYOUT_ALIGNED)
-        break;
-    }
-  }
-  print_line(s, name, &tally);
-  return status_ok();
 }
 
 static bool wanted(const VerifyPlan *plan, const char *operation) {
   return !*plan->operation || strcmp(plan->operation, operation) == 0;
 }
 
-static Status verify_operations(Session *s) {
-  for (size_t i = 0; i < case_count(); i++) {
-    if (wanted(s->plan, case_at(i)->operation))
-      TRY(verify_operation(s, case_at(i)));
-    progress_update(&s->progress, (double)++s->steps);
+/* Odd shapes as views in two layouts, real ones contiguous as the model has most. */
+static void list_case(Session *s, const Case *c) {
+  for (size_t i = 0; i < c->shape_count; i++) {
+    const Shape *shape = &c->shapes[i];
+    if (!wanted_shape(s, shape) || !fits(s, c, shape))
+      continue;
+    for (Layout layout = shape->real ? LAYOUT_PLAIN : LAYOUT_VIEW;; layout++) {
+      s->item[s->items++] = (Item){.c = c, .shape = shape, .layout = layout};
+      if (shape->real || layout == LAYOUT_ALIGNED)
+        break;
+    }
   }
-  return status_ok();
 }
 
-/* ---- the model ---- */
+static Status list_items(Session *s) {
+  size_t most = 2;
+  for (size_t i = 0; i < case_count(); i++)
+    most += 2 * case_at(i)->shape_count;
+  s->item = calloc(most, sizeof *s->item);
+  if (!s->item)
+    return status_error(STATUS_MEMORY, "not enough memory for the list of shapes");
+  for (size_t i = 0; i < case_count(); i++)
+    if (wanted(s->plan, case_at(i)->operation))
+      list_case(s, case_at(i));
+  for (int i = 0; i < 2 && wanted(s->plan, "model"); i++)
+    s->item[s->items++] = (Item){.paper = i == 1};
+  return s->items + s->large > 0
+             ? status_ok()
+             : status_error(STATUS_USAGE, "--shapes %s: no operation has such a shape", s->plan->shapes);
+}
 
-static void report_model(Session *s, const char *preset, const ModelVerdict *verdict) {
+/* ---- the process that computes ---- */
+
+static Status begin(void *context) {
+  Session *s = context;
+  TRY(device_open(&s->device, s->facts.kind, s->plan->dtype, 0));
+  Status status = c_open(&s->reference, DTYPE_F64, 0);
+  if (status.code != STATUS_OK)
+    device_close(&s->device);
+  return status;
+}
+
+static void end(void *context) {
+  Session *s = context;
+  c_close(&s->reference);
+  device_close(&s->device);
+}
+
+/* The model is too small for threads. */
+static Status compute_model(Session *s, bool paper, ModelVerdict *verdict) {
+  Ops reference;
+  TRY(c_open(&reference, DTYPE_F64, 1));
+  Status status = verify_model(paper, &s->device.ops, &reference, (uint64_t)s->plan->seed, TRAINING_STEPS, verdict);
+  c_close(&reference);
+  return status;
+}
+
+/* A fault sticks to the backend, so it ends the process. */
+static Status compute(void *context, size_t i, void *report) {
+  Session *s = context;
+  const Item *item = &s->item[i];
+  Report *r = report;
+  TRY(item->c ? verify_case(item->c, item->shape, item->layout, &s->device.ops, &s->reference, (uint64_t)s->plan->seed,
+                            &r->verdict)
+              : compute_model(s, item->paper, &r->model));
+  return ops_status(&s->device.ops);
+}
+
+/* ---- what came of it ---- */
+
+/* What was not computed to its end failed. */
+static void judge_outcome(Verdict *verdict, const Status *outcome) {
+  if (outcome->code == STATUS_OK)
+    return;
+  *verdict = (Verdict){.supported = true, .worst = INFINITY, .seconds = verdict->seconds};
+  snprintf(verdict->sentence, sizeof verdict->sentence, "%.390s", outcome->message);
+}
+
+static void take_case(Session *s, const Item *item, Verdict *verdict, bool last) {
+  char name[64], text[128], where[160];
+  const Case *c = item->c;
+  case_print(c, name);
+  if (verdict->supported) {
+    shape_print(item->shape, text);
+    snprintf(where, sizeof where, "%s, %s", text, layout_name(item->layout));
+    add_verdict(&s->tally, verdict, where);
+    add_row(s, c->operation, c->direction, text, layout_name(item->layout), verdict);
+  }
+  if (last && s->tally.shapes > 0)
+    print_line(s, name, &s->tally);
+  else if (last)
+    print_missing(s, name);
+  if (last)
+    s->tally = (Tally){0};
+}
+
+/* A fault that the verdict does not tell of is told of the pass; a pass that failed has no training behind it. */
+static void take_model(Session *s, bool paper, ModelVerdict *verdict, const Status *outcome) {
+  const char *preset = paper ? "paper" : "released";
   char name[64];
   Tally pass = {0}, training = {0};
+  bool told = verdict->pass.supported && !(verdict->pass.good && verdict->training.good);
+  if (!told)
+    judge_outcome(&verdict->pass, outcome);
   if (!verdict->pass.supported) {
     print_missing(s, "model");
     return;
@@ -175,69 +246,76 @@ static void report_model(Session *s, const char *preset, const ModelVerdict *ver
   print_line(s, name, &training);
 }
 
-static Status verify_models_beside(Session *s, const Ops *reference) {
-  static const char *const presets[] = {"released", "paper"};
-  for (int i = 0; i < 2 && wanted(s->plan, "model"); i++) {
-    ModelVerdict verdict;
-    TRY(verify_model(i == 1, &s->device.ops, reference, (uint64_t)s->plan->seed, TRAINING_STEPS, &verdict));
-    report_model(s, presets[i], &verdict);
-    progress_update(&s->progress, (double)++s->steps);
+/* After each operation the file holds all so far. */
+static Status take(void *context, size_t i, const void *report, Status outcome) {
+  Session *s = context;
+  const Item *item = &s->item[i];
+  Report r = *(const Report *)report;
+  bool last = i + 1 == s->items || s->item[i + 1].c != item->c || !item->c;
+  if (item->c) {
+    judge_outcome(&r.verdict, &outcome);
+    take_case(s, item, &r.verdict, last);
+  } else {
+    take_model(s, item->paper, &r.model, &outcome);
   }
-  return status_ok();
-}
-
-/* The model is too small for threads. */
-static Status verify_models(Session *s) {
-  Ops reference;
-  TRY(c_open(&reference, DTYPE_F64, 1));
-  Status status = verify_models_beside(s, &reference);
-  c_close(&reference);
-  return status;
+  progress_update(&s->progress, (double)i + 1.0);
+  return last ? result_write(s->plan->json, s->json, false) : status_ok();
 }
 
 /* ---- the work ---- */
 
-static Status write_json(const Session *s, cJSON *json, const Command *command) {
-  char *line = options_line(command);
-  cJSON_AddStringToObject(json, "device", s->device.name);
-  cJSON_AddStringToObject(json, "backend", s->device.kind);
-  cJSON_AddItemToObject(json, "origin", json_origin(line ? line : "", (uint64_t)s->plan->seed));
-  free(line);
-  return *s->plan->json ? json_write(s->plan->json, json) : status_ok();
+static Status compute_all(Session *s) {
+  const Relay relay = {.count = s->items,
+                       .size = sizeof(Report),
+                       .seconds = s->plan->limit,
+                       .here = s->plan->here,
+                       .context = s,
+                       .begin = begin,
+                       .work = compute,
+                       .end = end,
+                       .take = take};
+  progress_start(&s->progress, "verify", (double)s->items);
+  Status status = relay_run(&relay);
+  progress_end(&s->progress);
+  return status;
 }
 
-static Status run(Session *s, const Command *command) {
-  cJSON *json = cJSON_CreateObject();
-  s->operations = cJSON_AddArrayToObject(json, "operations");
-  if (!s->operations) {
-    cJSON_Delete(json);
-    return status_error(STATUS_MEMORY, "not enough memory for the report");
-  }
-  printf("%s (%s) beside C in double\n", s->device.name, s->device.kind);
-  progress_start(&s->progress, "verify", (double)case_count() + 2.0);
-  Status status = verify_operations(s);
-  if (status.code == STATUS_OK)
-    status = verify_models(s);
-  progress_end(&s->progress);
+/* An interruption keeps what was finished. */
+static Status run(Session *s) {
+  TRY(result_write(s->plan->json, s->json, false));
+  Status status = compute_all(s);
   if (s->large > 0)
     printf("%zu shapes were left out: the host has too little memory for them\n", s->large);
-  if (status.code == STATUS_OK)
-    status = write_json(s, json, command);
-  cJSON_Delete(json);
-  if (status.code == STATUS_OK && s->failed > 0)
-    return status_error(STATUS_CONTRADICTED, "%zu of %zu operations differ from the reference", s->failed, s->verified);
-  return status;
+  Status written = result_write(s->plan->json, s->json, status.code == STATUS_OK);
+  TRY(status);
+  TRY(written);
+  return s->failed == 0 ? status_ok()
+                        : status_error(STATUS_CONTRADICTED, "%zu of %zu operations differ from the reference",
+                                       s->failed, s->verified);
+}
+
+static Status start_json(Session *s, const Command *command) {
+  char *line = options_line(command);
+  s->json = cJSON_CreateObject();
+  facts_json(&s->facts, s->json);
+  cJSON_AddItemToObject(s->json, "origin", json_origin(line ? line : "", (uint64_t)s->plan->seed));
+  free(line);
+  s->operations = cJSON_AddArrayToObject(s->json, "operations");
+  return s->operations ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for the report");
 }
 
 static Status open_and_run(const VerifyPlan *plan, const Command *command) {
   Session session = {.plan = plan};
   TRY(operation_check(plan->operation));
-  TRY(device_open(&session.device, plan->device, plan->dtype, 0));
-  Status status = c_open(&session.reference, DTYPE_F64, 0);
+  TRY(facts_ask(plan->device, plan->dtype, plan->here, &session.facts));
+  printf("%s (%s) beside C in double\n", session.facts.name, session.facts.kind);
+  Status status = list_items(&session);
   if (status.code == STATUS_OK)
-    status = run(&session, command);
-  c_close(&session.reference);
-  device_close(&session.device);
+    status = start_json(&session, command);
+  if (status.code == STATUS_OK)
+    status = run(&session);
+  cJSON_Delete(session.json);
+  free(session.item);
   return status;
 }
 
@@ -250,7 +328,9 @@ Status command_kernels_verify(int argc, char **argv, Ranks ranks) {
        .choices = "auto,odd,real,all"},
       {"device", OPTION_CHOICE, &plan.device, NULL, "auto: the GPU if there is one", .choices = "auto," DEVICE_CHOICES},
       {"seed", OPTION_INTEGER, &plan.seed, "N", "seed of all inputs", 0, 9e15},
-      {"json", OPTION_TEXT, &plan.json, "FILE", "write every shape's result as JSON too"},
+      {"limit", OPTION_REAL, &plan.limit, "SECONDS", "what takes longer at a shape has failed; 0: no limit", 0, 1e6},
+      RELAY_OPTION(plan.here),
+      {"json", OPTION_TEXT, &plan.json, "FILE", "write every shape's result as JSON too, after each operation"},
       {NULL},
   };
   const Command command = {
@@ -261,7 +341,9 @@ Status command_kernels_verify(int argc, char **argv, Ranks ranks) {
           "double on the same inputs: each element within 8 sqrt(K) 2^-24 (and, stored in bf16, 8 2^-8) of its size "
           "and the output's root mean square, K being the longest sum; outputs start as NaN, and bytes around every "
           "tensor are watched. Then the whole tiny model, forward, backward and ten training steps; the first named "
-          "tensor that differs is named. Exit status 1 if anything differs.",
+          "tensor that differs is named. A process of its own computes; where a fault, a crash or the time limit ends "
+          "it, "
+          "that shape has failed and another process goes on. Exit status 1 if anything differs.",
       .examples = "seesaw kernels verify\n"
                   "seesaw kernels verify --op attention --dtype bf16 --shapes odd\n"
                   "seesaw kernels verify --device cpu --json verify.json\n",

@@ -11,9 +11,10 @@
 #include "commands.h"
 #include "device.h"
 #include "options.h"
+#include "relay.h"
 
 typedef struct BenchOptions {
-  bool quick;
+  bool quick, here;
   int64_t threads, repeats, batch, recomputed;
   const char *device, *dtype, *config, *json;
   bool dtype_given;
@@ -59,20 +60,21 @@ static Status bench_elsewhere(const BenchOptions *options, cJSON *json) {
                            .batch = (size_t)options->batch,
                            .recomputed = (size_t)options->recomputed,
                            .repeats = (size_t)options->repeats,
-                           .quick = quick};
+                           .quick = quick,
+                           .here = options->here,
+                           .json = options->json};
   return bench_stages(&plan, json);
 }
 
 static Status bench(const BenchOptions *options, const Command *command) {
   bool processor = strcmp(options->device, "cpu") == 0;
   cJSON *json = cJSON_CreateObject();
+  char *line = options_line(command);
+  cJSON_AddItemToObject(json, "origin", json_origin(line ? line : "", 1));
+  free(line);
   Status status = processor ? bench_processor(options, json) : bench_elsewhere(options, json);
-  if (status.code == STATUS_OK && *options->json) {
-    char *line = options_line(command);
-    cJSON_AddItemToObject(json, "origin", json_origin(line ? line : "", 1));
-    free(line);
+  if (status.code == STATUS_OK && *options->json && processor) /* the stages write it themselves */
     status = json_write(options->json, json);
-  }
   cJSON_Delete(json);
   return status;
 }
@@ -93,7 +95,8 @@ Status command_model_bench(int argc, char **argv, Ranks ranks) {
        "on a GPU: of the decoder's first N layers keep the inputs alone and compute the rest again", 0, 1e6},
       {"threads", OPTION_INTEGER, &plan.threads, "N", "threads; 0: one for each core", 0, 1024},
       {"repeats", OPTION_INTEGER, &plan.repeats, "N", "samples of each pass; the median counts", 1, SAMPLES_MOST},
-      {"json", OPTION_TEXT, &plan.json, "FILE", "write the numbers as JSON too"},
+      RELAY_OPTION(plan.here),
+      {"json", OPTION_TEXT, &plan.json, "FILE", "write the numbers as JSON too; on a GPU after each stage"},
       {NULL},
   };
   const Command command = {

@@ -21,10 +21,12 @@ typedef struct CudaDevice {
   int major, minor;    /* the compute capability */
   int processors;      /* streaming multiprocessors */
   size_t cache;        /* bytes of its L2 */
+  int driver, runtime; /* versions of CUDA: the newest that the driver knows, and ours; 13010 is 13.1 */
+  size_t products;     /* version of cuBLASLt: 130100 is 13.1.0 */
 } CudaDevice;
 
 /* cuda_device: the device that cuda_open would use. Errors: STATUS_UNAVAILABLE: built without CUDA, no driver, no
- * device, or a device that the kernels were not compiled for. */
+ * device, or a device that the kernels were not compiled for or that has too little shared memory for them. */
 Status cuda_device(CudaDevice *device);
 
 /* cuda_open: a backend on the first device; real: F32 or BF16. Errors: those of cuda_device; another real:

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cublasLt.h>
+
 #include "../product.h"
 
 namespace cuda {
@@ -101,9 +103,25 @@ void device_clear(Stream stream, void *to, size_t pitch, size_t width, size_t ro
 /* There for the question whether the device has code that it can run. */
 __global__ void present() {}
 
+/* The most that a block of ours asks for: attention forward, heads of 128 in bf16 (ForwardPlan). */
+static const size_t SHARED_NEEDED = 102 << 10;
+
+static Status check_kernels(const CudaDevice *device, size_t shared) {
+  cudaFuncAttributes attributes;
+  cudaError_t error = cudaFuncGetAttributes(&attributes, present);
+  if (error != cudaSuccess)
+    return status_error(STATUS_UNAVAILABLE, "the kernels were not compiled for %s (compute capability %d.%d): %s",
+                        device->name, device->major, device->minor, cudaGetErrorString(error));
+  return shared >= SHARED_NEEDED
+             ? status_ok()
+             : status_error(STATUS_UNAVAILABLE,
+                            "%s (compute capability %d.%d) has %zu KB of shared memory a block, attention needs %zu: "
+                            "a card of compute capability 8.0, 9.0 or 10.0 has that",
+                            device->name, device->major, device->minor, shared >> 10, SHARED_NEEDED >> 10);
+}
+
 static Status describe(CudaDevice *device) {
   cudaDeviceProp properties;
-  cudaFuncAttributes attributes;
   int count = 0;
   cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess || count == 0)
@@ -119,11 +137,10 @@ static Status describe(CudaDevice *device) {
   device->minor = properties.minor;
   device->processors = properties.multiProcessorCount;
   device->cache = static_cast<size_t>(properties.l2CacheSize);
-  error = cudaFuncGetAttributes(&attributes, present);
-  if (error != cudaSuccess)
-    return status_error(STATUS_UNAVAILABLE, "the kernels were not compiled for %s (compute capability %d.%d): %s",
-                        device->name, device->major, device->minor, cudaGetErrorString(error));
-  return status_ok();
+  device->products = cublasLtGetVersion();
+  cudaDriverGetVersion(&device->driver);
+  cudaRuntimeGetVersion(&device->runtime);
+  return check_kernels(device, properties.sharedMemPerBlockOptin);
 }
 
 } // namespace cuda
