@@ -84,7 +84,25 @@ static int words_matched(const Entry *entry, int argc, char **argv) {
   return 0;
 }
 
+/* Does the entry belong to the group, the first of two words? */
+static bool in_group(const Entry *entry, const char *group) {
+  size_t length = strlen(group);
+  return strncmp(entry->name, group, length) == 0 && entry->name[length] == ' ';
+}
+
+/* "theory" alone, where "theory audit" and others are meant: their names in one sentence. false: no such group. */
+static bool name_group(const char *group, char *text, size_t size) {
+  size_t used = 0;
+  for (int i = 0; i < ENTRIES; ++i)
+    if (in_group(&entries[i], group))
+      used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", entries[i].name);
+  return used > 0;
+}
+
 static Status unknown_command(int argc, char **argv) {
+  char group[400];
+  if (argc == 2 && name_group(argv[1], group, sizeof group))
+    return status_error(STATUS_USAGE, "there is no command '%s' by itself: take %s", argv[1], group);
   char typed[128], names[640] = "", nearest[64];
   snprintf(typed, sizeof typed, "%s%s%s", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "",
            argc > 2 && argv[2][0] != '-' ? argv[2] : "");
@@ -95,6 +113,17 @@ static Status unknown_command(int argc, char **argv) {
   if (options_nearest(typed, names, nearest, sizeof nearest))
     return status_error(STATUS_USAGE, "there is no command '%s'; did you mean '%s'?", typed, nearest);
   return status_error(STATUS_USAGE, "there is no command '%s'; `seesaw --help` lists them", typed);
+}
+
+/* --help of a group. false: there is none. */
+static bool list_group(const char *group) {
+  int count = 0;
+  for (int i = 0; i < ENTRIES; ++i)
+    if (in_group(&entries[i], group)) {
+      ++count;
+      printf("  seesaw %-20s %s\n", entries[i].name, entries[i].summary);
+    }
+  return count > 0;
 }
 
 static Status dispatch(int argc, char **argv, Ranks ranks) {
@@ -114,6 +143,8 @@ static Status dispatch(int argc, char **argv, Ranks ranks) {
     printf("seesaw %s (commit %s)\n", SEESAW_VERSION, SEESAW_COMMIT);
     return status_ok();
   }
+  if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0) && list_group(argv[1]))
+    return status_ok();
   for (int i = 0; i < ENTRIES; ++i) {
     int words = words_matched(&entries[i], argc, argv);
     if (words > 0)

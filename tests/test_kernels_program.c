@@ -1,4 +1,6 @@
 /* test_kernels_program.c: `seesaw kernels` as a user meets it. */
+#include <sys/stat.h>
+
 #include "json.h"
 #include "program.h"
 
@@ -57,7 +59,65 @@ Test(kernels, bench_times_beside_the_limits) {
                   "kernels bench --device cpu --quick --op rope --shape none --repeats 1");
 }
 
+/* A python3 of the test's own, first on the path. */
+static void make_python(const char *body) {
+  char path[4200], text[1024];
+  snprintf(path, sizeof path, "%s/python3", scratch_folder);
+  FILE *file = fopen(path, "w");
+  cr_assert_not_null(file);
+  fprintf(file, "#!/bin/sh\n%s\n", body);
+  cr_assert_eq(fclose(file), 0);
+  cr_assert_eq(chmod(path, 0700), 0);
+  snprintf(text, sizeof text, "%.500s:%.500s", scratch_folder, getenv("PATH"));
+  setenv("PATH", text, 1);
+}
+
+Test(kernels, the_peer_says_what_it_timed_or_why_not) {
+  make_python("echo torch 9.9; echo 2e-6 the bias apart; echo nan none: no product; echo 3e-6");
+  Run run = program_run("kernels bench --device host --quick --op zero --shape odd --repeats 1 --peer --json p.json");
+  cr_expect_eq(run.exit, 0, "%s", run.err);
+  expect_contains(run.out, "times as long (the bias apart)");
+  expect_contains(run.out, "PyTorch: none: no product");
+  expect_contains(run.out, "PyTorch: python3 ended before");
+  program_free(&run);
+  cJSON *json;
+  cr_assert_eq(json_read(scratch("p.json"), &json).code, STATUS_OK);
+  cr_expect_str_eq(cJSON_GetObjectItem(json, "torch")->valuestring, "torch 9.9");
+  cr_expect(cJSON_IsTrue(cJSON_GetObjectItem(json, "complete")));
+  cJSON_Delete(json);
+}
+
+Test(kernels, an_interruption_keeps_what_was_finished) {
+  cJSON *json = NULL;
+  int count = 0;
+  Run run = program_start("kernels verify --device host --shapes odd --json i.json");
+  for (int i = 0; i < 2000 && count == 0; i++) {
+    usleep(10000);
+    if (access(scratch("i.json"), F_OK) == 0 && json_read(scratch("i.json"), &json).code == STATUS_OK) {
+      count = cJSON_GetArraySize(cJSON_GetObjectItem(json, "operations"));
+      cJSON_Delete(json);
+    }
+  }
+  cr_expect_gt(count, 0);
+  kill(run.child, SIGINT);
+  program_finish(&run);
+  cr_expect_eq(run.exit, 130, "%d: %s", run.exit, run.err);
+  expect_contains(run.err, "what was finished is kept");
+  program_free(&run);
+  cr_assert_eq(json_read(scratch("i.json"), &json).code, STATUS_OK);
+  cr_expect_geq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "operations")), count);
+  cr_expect(cJSON_IsFalse(cJSON_GetObjectItem(json, "complete")));
+  cJSON_Delete(json);
+}
+
+Test(kernels, compute_in_one_process_too) {
+  program_succeeds("kernels verify --device host --op swiglu --one-process");
+}
+
 Test(kernels, refuse_what_is_not_there) {
+  program_refuses(2, "the model is no operation; `seesaw model bench`", "kernels bench --device host --op model");
+  program_refuses(2, "take kernels verify, kernels bench", "kernels");
+  program_succeeds("kernels --help");
   program_refuses(2, "did you mean layernorm", "kernels verify --device cpu --op layernrom");
   program_refuses(2, "the C backend computes in f32", "kernels verify --device cpu --dtype bf16");
   program_refuses(2, "--device", "kernels verify --device tpu");
