@@ -13,7 +13,7 @@ enum { LOSS_BLOCK = 256, LOSS_STRIP = 8192 /* logits */, LOSS_AT_ONCE = 4 /* chu
 /* The logits of rows [first, ...), as many as work holds and there are. */
 static Tensor logits_of(const Ops *ops, Tensor x, Tensor w, size_t first, Tensor work) {
   Tensor logits = tensor_rows(work, 0, at_most(x.size[0] - first, work.size[0]));
-  SEESAW_BACKEND::linear_fwd(ops, logits, tensor_rows(x, first, logits.size[0]), w, Tensor{}, WRITE_SET);
+  SEESAW_BACKEND::linear_fwd(ops, logits, tensor_rows(x, first, logits.size[0]), w, Tensor{}, Tensor{});
   return logits;
 }
 

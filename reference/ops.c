@@ -114,15 +114,18 @@ Status ops_status(const Ops *ops) {
 
 /* ---- linear ---- */
 
-void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write) {
+void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto) {
   expect_rank_2("linear_fwd", "w", w);
   expect_weight(ops, "linear_fwd", w, w.size[0], w.size[1]);
   expect("linear_fwd", "x", x, ops->real, 2, x.size[0], w.size[1]);
   expect("linear_fwd", "y", y, ops->real, 2, x.size[0], w.size[0]);
   expect_optional("linear_fwd", "b", b, ops->real, 1, w.size[0], 0);
+  expect_optional("linear_fwd", "onto", onto, ops->real, 2, x.size[0], w.size[0]);
+  REQUIRE(onto.data != y.data || onto.pitch == y.pitch || y.size[0] < 2,
+          "linear_fwd: onto lies where y does, but its rows are %zu numbers apart, should be %zu", onto.pitch, y.pitch);
   count_product(ops, x.size[0], w.size[0], w.size[1]);
   if (ops->table)
-    ops->table->linear_fwd(ops, y, x, w, b, write);
+    ops->table->linear_fwd(ops, y, x, w, b, onto);
 }
 
 void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {

@@ -61,10 +61,10 @@ Status ops_status(const Ops *ops);
 
 /* ---- linear ---- */
 
-/* linear: y = x w' + b, or y += x w' + b.
- * Shapes: y (N, O)  x (N, I)  w (O, I)  b (O) or absent.
+/* linear: y = onto + x w' + b; onto absent: nothing is added.
+ * Shapes: y, onto (N, O)  x (N, I)  w (O, I)  b (O) or absent.  onto may be y itself, rows as far apart: y += x w' + b.
  * bwd_input: dx += dy w.   bwd_weight: dw += dy' x, db += column sums of dy; dw, db fine, db may be absent. */
-void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write);
+void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto);
 void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w);
 void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x);
 
@@ -222,7 +222,7 @@ struct OpsTable {
   void (*write)(const Ops *ops, void *to, const void *from, size_t bytes);
   void (*read)(const Ops *ops, void *to, const void *from, size_t bytes);
   Status (*status)(const Ops *ops);
-  void (*linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write);
+  void (*linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto);
   void (*linear_bwd_input)(const Ops *ops, Tensor dx, Tensor dy, Tensor w);
   void (*linear_bwd_weight)(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x);
   void (*layernorm_fwd)(const Ops *ops, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor g, Tensor b,

@@ -2,14 +2,14 @@
  * several rounds, bias gradients in several strips, weights that scratch memory does not hold at once. */
 #include "kernel_cases.h"
 
-/* Rows, inputs, outputs, add, without bias, type of the weight (1: bf16, 2: fp16). */
+/* Rows, inputs, outputs, onto (1: y itself, 2: another), without bias, type of the weight (1: bf16, 2: fp16). */
 static const CaseShape shapes[] = {
     {"linear", {"a row in rounds", .n = {1, 4104, 6}}},
-    {"linear", {"few rows in rounds", .n = {4, 2051, 5, WRITE_ADD, 0, 2}}},
-    {"linear", {"most of few rows", .n = {8, 300, 9, WRITE_ADD, 1, 1}}},
-    {"linear", {"one more", .n = {9, 300, 9, WRITE_ADD, 0, 2}}},
+    {"linear", {"few rows in rounds", .n = {4, 2051, 5, 1, 0, 2}}},
+    {"linear", {"most of few rows", .n = {8, 300, 9, 2, 1, 1}}},
+    {"linear", {"one more", .n = {9, 300, 9, 1, 0, 2}}},
     {"linear", {"no inputs", .n = {3, 0, 5}}},
-    {"linear", {"no inputs of many rows", .n = {67, 0, 5, WRITE_ADD}}},
+    {"linear", {"no inputs of many rows", .n = {67, 0, 5, 2}}},
     {"linear", {"no outputs", .n = {9, 5, 0}}},
     {"linear", {"strips of rows", .n = {515, 3, 9}}},
     {"linear", {"several blocks across", .n = {70, 2, 300}}},
@@ -31,7 +31,7 @@ Test(kernels_linear, bf16_is_as_the_c_backend) {
 
 /* In float scratch memory holds 131 such rows, of which 128 are whole tiles: a block of 128 and one of 7. */
 Test(kernels_linear, weights_are_converted_block_by_block) {
-  static const Shape shape = {"blocks of weights", .n = {9, 32000, 135, WRITE_ADD, 0, 2}};
+  static const Shape shape = {"blocks of weights", .n = {9, 32000, 135, 2, 0, 2}};
   CasePair pair = cases_open(DTYPE_F32, STAND_IN_FORWARD);
   for (size_t i = 0; i < case_count(); i++)
     if (case_at(i)->slot == offsetof(OpsTable, linear_fwd) || case_at(i)->slot == offsetof(OpsTable, linear_bwd_input))

@@ -46,7 +46,7 @@ Test(mixed, some_take_both) {
     ops_zero(&bf16, both[i]);
     normal_fill(&bf16, both[i], rng_make(1, RNG_TEST, 0), 0, 1.0);
     sum_squares(&bf16, total, both[i]);
-    linear_fwd(&bf16, real_2(5, 2), real_2(5, 3), both[i], TENSOR_NONE, WRITE_SET);
+    linear_fwd(&bf16, real_2(5, 2), real_2(5, 3), both[i], TENSOR_NONE, TENSOR_NONE);
     gather_fwd(&bf16, real_2(5, 3), both[i], indices(5), WRITE_SET);
   }
   static const Dtype copies[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};

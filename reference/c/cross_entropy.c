@@ -57,7 +57,7 @@ C_CLONES static void softmax(real *logit, size_t count, real lse, real factor) {
 static Tensor logits_of(const Ops *ops, Tensor x, Tensor w, size_t first, Tensor work) {
   size_t count = x.size[0] - first < work.size[0] ? x.size[0] - first : work.size[0];
   Tensor logits = tensor_rows(work, 0, count);
-  C_OPERATION(linear_fwd)(ops, logits, tensor_rows(x, first, count), w, TENSOR_NONE, WRITE_SET);
+  C_OPERATION(linear_fwd)(ops, logits, tensor_rows(x, first, count), w, TENSOR_NONE, TENSOR_NONE);
   return logits;
 }
 

@@ -10,9 +10,9 @@ void mlp_fwd(Run *run, const Adapter *adapter, Tensor y, Tensor x, MlpTape *tape
   tape->x = x;
   tape->hidden = run_reals(run, n, h);
   tape->active = run_reals(run, n, h);
-  linear(run, &adapter->fc1, tape->hidden, x, WRITE_SET);
+  linear(run, &adapter->fc1, tape->hidden, x, TENSOR_NONE);
   activation_fwd(run->ops, tape->active, tape->hidden, ACTIVATION_GELU);
-  linear(run, &adapter->fc2, y, tape->active, WRITE_SET);
+  linear(run, &adapter->fc2, y, tape->active, TENSOR_NONE);
 }
 
 void mlp_bwd(Run *run, Adapter *adapter, const MlpTape *tape, Tensor dy, Tensor dx) {
@@ -53,7 +53,7 @@ static void former_queries(Run *run, const Former *former, FormerTape *t) {
   t->query_in = layernorm(run, &former->norm_query, query, FORMER_EPSILON, &t->query_mean, &t->query_rstd);
   ops_add(run->ops, t->query_in, former->position.w);
   t->q = run_reals(run, query.size[0], query.size[1]);
-  linear(run, &to_q, t->q, t->query_in, WRITE_SET);
+  linear(run, &to_q, t->q, t->query_in, TENSOR_NONE);
 }
 
 /* The patches' side: keys with positions, values without. */
@@ -70,8 +70,8 @@ static void former_keys(Run *run, const Model *model, const Former *former, Tens
   gather_fwd(run->ops, t->key_in, former->key_position, run_upload(run, place, n), WRITE_ADD);
   t->k = run_reals(run, n, c);
   t->v = run_reals(run, n, c);
-  linear(run, &to_k, t->k, t->key_in, WRITE_SET);
-  linear(run, &to_v, t->v, t->normed, WRITE_SET);
+  linear(run, &to_k, t->k, t->key_in, TENSOR_NONE);
+  linear(run, &to_v, t->v, t->normed, TENSOR_NONE);
 }
 
 Tensor former_fwd(Run *run, const Model *model, const Former *former, const char *name, Tensor x, size_t views,
@@ -93,7 +93,7 @@ Tensor former_fwd(Run *run, const Model *model, const Former *former, const char
   t->out = run_reals(run, rows, c);
   gather_fwd(run->ops, t->q_all, t->q, t->each, WRITE_SET);
   attention_fwd(run->ops, t->o, t->lse, t->q_all, t->k, t->v, &attention, &t->query_rows, &t->key_rows);
-  linear(run, &former->out, t->out, t->o, WRITE_SET);
+  linear(run, &former->out, t->out, t->o, TENSOR_NONE);
   Tensor y = layernorm(run, &former->norm_out, t->out, FORMER_EPSILON, &t->out_mean, &t->out_rstd);
   run_note(run, y, "%s", name);
   return y;
@@ -155,13 +155,13 @@ static void gate_fwd(Run *run, const Model *model, BridgeTape *t) {
   size_t n = t->x.size[0];
   t->clean = run_reals(run, n, 2);
   t->z = run_fine(run, n, 2);
-  linear_fwd(run->ops, t->clean, t->x, model->adapter.gate.w, TENSOR_NONE, WRITE_SET);
+  linear_fwd(run->ops, t->clean, t->x, model->adapter.gate.w, TENSOR_NONE, TENSOR_NONE);
   t->raw = t->clean;
   t->noise = TENSOR_NONE;
   if (run->training) {
     if (!s->gate_shares_weight) {
       t->raw = run_reals(run, n, 2);
-      linear_fwd(run->ops, t->raw, t->x, model->adapter.noise.w, TENSOR_NONE, WRITE_SET);
+      linear_fwd(run->ops, t->raw, t->x, model->adapter.noise.w, TENSOR_NONE, TENSOR_NONE);
     }
     t->noise = run_fine(run, n, 2);
     normal_fill(run->ops, t->noise, rng_make(run->seed, RNG_GATE_NOISE, run->step), 0, 1.0);

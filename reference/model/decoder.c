@@ -70,8 +70,7 @@ static void layer_fwd(Run *run, const Model *model, size_t i, Tensor x, Tensor p
   rope(run->ops, rotated(c, t->qkv), position, model->frequency, false);
   attend(run, c, t, rows, cache, i);
   t->middle = run_reals(run, n, c->width);
-  ops_copy(run->ops, t->middle, x);
-  linear(run, &layer->o, t->middle, t->o, WRITE_ADD);
+  linear(run, &layer->o, t->middle, t->o, x);
 
   t->normed2 = rmsnorm(run, &layer->norm2, t->middle, c->epsilon, &t->rstd2);
   t->gate_up = run_reals(run, n, 2 * c->mlp);
@@ -95,8 +94,7 @@ Tensor decoder_fwd(Run *run, const Model *model, Tensor x, Tensor position, cons
     Tensor y = run->training ? run_reals(run, x.size[0], c->width) : x;
     size_t mark = run_mark(run);
     layer_fwd(run, model, i, x, position, rows, cache, t);
-    ops_copy(run->ops, y, t->middle);
-    linear(run, &model->decoder.layers[i].down, y, t->active, WRITE_ADD);
+    linear(run, &model->decoder.layers[i].down, y, t->active, t->middle);
     run_note(run, y, "decoder.layers.%zu", i);
     if (!kept(run, tape, i))
       run_release(run, mark);

@@ -6,7 +6,7 @@
 /* scale x A', (rows, r) */
 static Tensor lora_inner(Run *run, const Linear *l, Tensor x) {
   Tensor inner = run_reals(run, x.size[0], l->lora_a.w.size[0]);
-  linear_fwd(run->ops, inner, x, l->lora_a.w, TENSOR_NONE, WRITE_SET);
+  linear_fwd(run->ops, inner, x, l->lora_a.w, TENSOR_NONE, TENSOR_NONE);
   ops_scale(run->ops, inner, l->lora_scale);
   return inner;
 }
@@ -15,7 +15,7 @@ static void lora(Run *run, const Linear *l, Tensor y, Tensor x) {
   size_t mark = run_mark(run);
   if (!l->lora_a.w.data)
     return;
-  linear_fwd(run->ops, y, lora_inner(run, l, x), l->lora_b.w, TENSOR_NONE, WRITE_ADD);
+  linear_fwd(run->ops, y, lora_inner(run, l, x), l->lora_b.w, TENSOR_NONE, y);
   run_release(run, mark);
 }
 
@@ -35,8 +35,8 @@ static void lora_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x) {
 
 /* ---- one map ---- */
 
-static void product(Run *run, const Linear *l, Tensor y, Tensor x, Write write) {
-  linear_fwd(run->ops, y, x, l->w.w, l->b.w, write);
+static void product(Run *run, const Linear *l, Tensor y, Tensor x, Tensor onto) {
+  linear_fwd(run->ops, y, x, l->w.w, l->b.w, onto);
 }
 
 static void product_back(Run *run, const Linear *l, Tensor dx, Tensor dy, Tensor x) {
@@ -44,8 +44,8 @@ static void product_back(Run *run, const Linear *l, Tensor dx, Tensor dy, Tensor
   linear_bwd_weight(run->ops, l->w.d, l->b.d, dy, x);
 }
 
-void linear(Run *run, const Linear *l, Tensor y, Tensor x, Write write) {
-  product(run, l, y, x, write);
+void linear(Run *run, const Linear *l, Tensor y, Tensor x, Tensor onto) {
+  product(run, l, y, x, onto);
   lora(run, l, y, x);
 }
 
@@ -93,7 +93,7 @@ void linears(Run *run, const Linear *const *parts, size_t count, Tensor y, Tenso
   size_t column = 0, next;
   for (size_t i = 0; i < count; i = next) {
     Linear all = merged(parts, count, i, &next);
-    product(run, &all, tensor_columns(y, column, all.w.w.size[0]), x, WRITE_SET);
+    product(run, &all, tensor_columns(y, column, all.w.w.size[0]), x, TENSOR_NONE);
     column += all.w.w.size[0];
   }
   column = 0;

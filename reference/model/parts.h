@@ -4,9 +4,9 @@
 
 #include "model.h"
 
-/* linear: y = x w' + b, or y += ; with the low-rank update, if there is one. linear_back: dx += dy w (unless dx is
- * absent), and the parameters' gradients. */
-void linear(Run *run, const Linear *l, Tensor y, Tensor x, Write write);
+/* linear: y = onto + x w' + b as linear_fwd, with the low-rank update, if there is one. linear_back: dx += dy w (unless
+ * dx is absent), and the parameters' gradients. */
+void linear(Run *run, const Linear *l, Tensor y, Tensor x, Tensor onto);
 void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x);
 
 /* linears: several linear maps of the same x into neighbouring columns of y; one product where their weights lie one
