@@ -12,7 +12,7 @@ static double shrunk(size_t sum) {
   return 1.0 / sqrt((double)(sum > 0 ? sum : 1));
 }
 
-/* ---- linear: rows, inputs, outputs, onto (of backward: added), without bias, weight ---- */
+/* ---- linear: rows, inputs, outputs, onto (backward to x: added to), without bias, weight ---- */
 
 enum { ONTO_NOTHING, ONTO_ITSELF, ONTO_ANOTHER };
 
@@ -42,19 +42,20 @@ static void linear_make_fwd(Workload *p, const size_t n[]) {
   piece_given(p, piece_view(p, "x", OF_REAL, n[0], n[1]), 0.2, 1.0);
   piece_given(p, piece_matrix(p, "w", weights[n[5]], n[2], n[1]), 0.0, shrunk(n[1]));
   piece_given(p, piece_vector(p, "b", OF_REAL, n[2]), 0.3, 0.5);
-  Piece *y = piece_view(p, "y", OF_REAL, n[0], n[2]);
-  if (n[3] == ONTO_ITSELF)
-    piece_changed(p, y, -0.3, 0.5, sum);
-  else
-    piece_set(y, sum);
+  piece_written(p, piece_view(p, "y", OF_REAL, n[0], n[2]), n[3] == ONTO_ITSELF ? WRITE_ADD : WRITE_SET, -0.3, 0.5,
+                sum);
   if (n[3] == ONTO_ANOTHER)
     piece_given(p, piece_view(p, "onto", OF_REAL, n[0], n[2]), -0.3, 0.5);
   if (n[4])
     piece_none(&p->piece[B]);
 }
 
+static Write write_input(const size_t n[]) {
+  return n[3] == ONTO_NOTHING ? WRITE_SET : WRITE_ADD;
+}
+
 static void linear_make_input(Workload *p, const size_t n[]) {
-  piece_changed(p, piece_view(p, "dx", OF_REAL, n[0], n[1]), -0.3, 0.5, (double)n[2] + 1.0);
+  piece_written(p, piece_view(p, "dx", OF_REAL, n[0], n[1]), write_input(n), -0.3, 0.5, (double)n[2] + 1.0);
   piece_given(p, piece_matrix(p, "w", weights[n[5]], n[2], n[1]), 0.0, shrunk(n[2]));
   piece_given(p, piece_view(p, "dy", OF_REAL, n[0], n[2]), 0.2, 1.0);
 }
@@ -76,7 +77,7 @@ static void call_linear_fwd(const Placed *p) {
 }
 
 static void call_linear_input(const Placed *p) {
-  linear_bwd_input(p->ops, p->tensor[0], p->tensor[2], p->tensor[1]);
+  linear_bwd_input(p->ops, p->tensor[0], p->tensor[2], p->tensor[1], write_input(p->workload->shape->n));
 }
 
 static void call_linear_weight(const Placed *p) {

@@ -20,7 +20,7 @@ static Tensor logits_of(const Ops *ops, Tensor x, Tensor w, size_t first, Tensor
 /* dx += dlogits w, dw += dlogits' x; either may be absent. */
 static void add_gradients(const Ops *ops, Tensor dx, Tensor dw, Tensor dlogits, Tensor x, Tensor w) {
   if (dx.data)
-    SEESAW_BACKEND::linear_bwd_input(ops, dx, dlogits, w);
+    SEESAW_BACKEND::linear_bwd_input(ops, dx, dlogits, w, WRITE_ADD);
   if (dw.data)
     SEESAW_BACKEND::linear_bwd_weight(ops, dw, Tensor{}, dlogits, x);
 }

@@ -212,11 +212,17 @@ void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor o
     });
 }
 
-void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
+void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w, Write write) {
   if (dx.size[0] == 0 || w.size[1] == 0)
     return;
+  if (w.size[0] == 0) { /* sums of nothing */
+    if (write == WRITE_SET)
+      zero(ops, dx);
+    return;
+  }
   each_block(ops, w, dy.dtype, [&](Tensor block, size_t first) {
-    product(ops, {dx, dx, tensor_columns(dy, first, block.size[0]), block, false, false, nullptr});
+    Tensor c = write == WRITE_ADD || first > 0 ? dx : Tensor();
+    product(ops, {dx, c, tensor_columns(dy, first, block.size[0]), block, false, false, nullptr});
   });
 }
 

@@ -71,7 +71,7 @@ static void coarse_dw(void) {
   linear_bwd_weight(&bf16, real_2(2, 3), TENSOR_NONE, real_2(5, 2), real_2(5, 3));
 }
 static void fine_dx(void) {
-  linear_bwd_input(&bf16, fine_2(5, 3), real_2(5, 2), real_2(2, 3));
+  linear_bwd_input(&bf16, fine_2(5, 3), real_2(5, 2), real_2(2, 3), WRITE_SET);
 }
 static void coarse_dtable(void) {
   gather_bwd(&bf16, real_2(4, 3), real_2(5, 3), indices(5));

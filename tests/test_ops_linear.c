@@ -68,14 +68,19 @@ static void backward(Trial *t, const void *sizes) {
   Tensor dy = trial_view(t, s.rows, s.outputs, 0.2, 1.0), x = trial_view(t, s.rows, s.inputs, 0.5, 1.0);
   for (size_t i = 0; i < 4; i++) {
     Tensor w = trial_matrix(t, weight_type(t, i), s.outputs, s.inputs, 0.1, 0.5);
-    Tensor dx = trial_view(t, s.rows, s.inputs, 1.0, 1.0);
-    double *expected = trial_copy(t, dx);
-    linear_bwd_input(&t->ops, dx, dy, w);
+    Tensor dx = trial_view(t, s.rows, s.inputs, 1.0, 1.0), set = trial_view(t, s.rows, s.inputs, NAN, 0.0);
+    double *expected = trial_copy(t, dx), *alone = trial_numbers(t, s.rows * s.inputs);
+    linear_bwd_input(&t->ops, dx, dy, w, WRITE_ADD);
+    linear_bwd_input(&t->ops, set, dy, w, WRITE_SET);
     if (t->threads > 1)
       continue;
-    add_products(expected, trial_copy(t, dy), trial_copy(t, w), s.rows, s.inputs, s.outputs,
+    add_products(alone, trial_copy(t, dy), trial_copy(t, w), s.rows, s.inputs, s.outputs,
                  (const size_t[]){s.outputs, 1}, (const size_t[]){1, s.inputs});
+    for (size_t k = 0; k < s.rows * s.inputs; k++)
+      expected[k] += alone[k];
     expect_close(dx, expected, s.outputs + 1, "dx of (%zu, %zu, %zu), w %s", s.rows, s.inputs, s.outputs,
+                 dtype_name(w.dtype));
+    expect_close(set, alone, s.outputs, "dx, set, of (%zu, %zu, %zu), w %s", s.rows, s.inputs, s.outputs,
                  dtype_name(w.dtype));
   }
   Tensor dw = trial_matrix(t, t->ops.real, s.outputs, s.inputs, -1.0, 1.0), db = trial_vector(t, s.outputs, 1.0, 1.0);
@@ -105,6 +110,7 @@ Test(linear, backward_is_the_sum_written_out) {
 
 typedef struct Layer {
   Tensor y, x, w, b, dy, dx, dw, db;
+  Write write; /* of dx */
 } Layer;
 
 static double loss(Trial *t, void *context) {
@@ -115,7 +121,7 @@ static double loss(Trial *t, void *context) {
 
 static void to_input(Trial *t, void *context) {
   Layer *l = context;
-  linear_bwd_input(&t->ops, l->dx, l->dy, l->w);
+  linear_bwd_input(&t->ops, l->dx, l->dy, l->w, l->write);
 }
 
 static void to_weight(Trial *t, void *context) {
@@ -137,8 +143,11 @@ static void gradients(Trial *t, const void *sizes) {
              .dy = trial_view(t, s.rows, s.outputs, 0.2, 1.0),
              .dx = trial_view(t, s.rows, s.inputs, 0.0, 0.0),
              .dw = trial_matrix(t, t->ops.real, s.outputs, s.inputs, 0.0, 0.0),
-             .db = trial_vector(t, s.outputs, 0.0, 0.0)};
+             .db = trial_vector(t, s.outputs, 0.0, 0.0),
+             .write = WRITE_ADD};
   expect_adds(t, l.dx, s.outputs, to_input, &l, "dx");
+  l.write = WRITE_SET;
+  expect_sets(t, l.dx, to_input, &l, "dx");
   expect_adds(t, l.dw, s.rows, to_weight, &l, "dw");
   expect_adds(t, l.db, s.rows, to_bias, &l, "db");
   expect_gradient(t, l.dx, l.x, 1e-2, loss, &l, "dx");
@@ -146,7 +155,7 @@ static void gradients(Trial *t, const void *sizes) {
   expect_gradient(t, l.db, l.b, 1e-2, loss, &l, "db");
 }
 
-Test(linear, gradients_are_slopes_and_add) {
+Test(linear, gradients_are_slopes_and_are_added_or_set) {
   const Sizes some[] = {{1, 1, 1}, {3, 5, 7}, {11, 6, 5}};
   for (int i = 0; i < 3; i++)
     everywhere(gradients, &some[i]);
@@ -210,7 +219,7 @@ static void torch(Trial *t, const void *sizes) {
   Tensor y = trial_view(t, x.size[0], w.size[0], NAN, 0.0), dx = trial_view(t, x.size[0], x.size[1], 0.0, 0.0);
   Tensor dw = trial_matrix(t, t->ops.real, w.size[0], w.size[1], 0.0, 0.0), db = trial_vector(t, w.size[0], 0.0, 0.0);
   linear_fwd(&t->ops, y, x, w, b, TENSOR_NONE);
-  linear_bwd_input(&t->ops, dx, dy, w);
+  linear_bwd_input(&t->ops, dx, dy, w, WRITE_ADD);
   linear_bwd_weight(&t->ops, dw, db, dy, x);
   expect_close(y, trial_fixture_numbers(t, "linear_y", NULL), x.size[1] + 1, "torch's y");
   expect_close(dx, trial_fixture_numbers(t, "linear_dx", NULL), w.size[0], "torch's dx");
@@ -252,7 +261,7 @@ static void wrong_type(void) {
 }
 
 static void gap_in_w(void) {
-  linear_bwd_input(&mistaken.ops, of(2, 3), of(2, 4), tensor_columns(of(4, 5), 0, 3));
+  linear_bwd_input(&mistaken.ops, of(2, 3), of(2, 4), tensor_columns(of(4, 5), 0, 3), WRITE_SET);
 }
 
 static void wrong_dw(void) {

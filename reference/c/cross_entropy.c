@@ -101,7 +101,7 @@ void C_OPERATION(cross_entropy_bwd)(const Ops *ops, Tensor dx, Tensor dw, Tensor
       }
     }
     if (dx.data)
-      C_OPERATION(linear_bwd_input)(ops, tensor_rows(dx, first, logits.size[0]), dlogits, w);
+      C_OPERATION(linear_bwd_input)(ops, tensor_rows(dx, first, logits.size[0]), dlogits, w, WRITE_ADD);
     if (dw.data)
       C_OPERATION(linear_bwd_weight)(ops, dw, TENSOR_NONE, dlogits, tensor_rows(x, first, logits.size[0]));
   }

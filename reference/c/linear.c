@@ -259,22 +259,25 @@ void C_OPERATION(linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tenso
 
 /* ---- backward ---- */
 
-static void input_tile(const Ops *ops, Tensor dx, Tile t, Tensor dy, Tensor w) {
-  size_t outputs = w.size[0], panel = panel_of(ops, w, outputs), pitch;
-  for (size_t o = 0; o < outputs; o += panel) {
+static void input_tile(const Ops *ops, Tensor dx, Tile t, Tensor dy, Tensor w, Write write) {
+  size_t outputs = w.size[0], panel = panel_of(ops, w, outputs), o = 0, pitch;
+  real beta = write == WRITE_SET ? 0 : 1;
+  do {
     size_t count = outputs - o < panel ? outputs - o : panel;
     const real *block = block_of(ops, w, o, count, t.column, t.columns, &pitch);
-    c_gemm(CblasNoTrans, CblasNoTrans, t.rows, t.columns, count, 1, c_row(dy, t.row) + o, dy.pitch, block, pitch, 1,
+    c_gemm(CblasNoTrans, CblasNoTrans, t.rows, t.columns, count, 1, c_row(dy, t.row) + o, dy.pitch, block, pitch, beta,
            c_row(dx, t.row) + t.column, dx.pitch);
-  }
+    beta = 1;
+    o += count;
+  } while (o < outputs);
 }
 
-void C_OPERATION(linear_bwd_input)(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
+void C_OPERATION(linear_bwd_input)(const Ops *ops, Tensor dx, Tensor dy, Tensor w, Write write) {
   bool small = dx.size[0] * w.size[0] * w.size[1] < SMALL;
   Tiles tiles = tiles_of(dx);
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (!small)
   for (size_t t = 0; t < tiles.count; t++)
-    input_tile(ops, dx, tile_at(tiles, t, dx), dy, w);
+    input_tile(ops, dx, tile_at(tiles, t, dx), dy, w, write);
 }
 
 enum { SUM_COLUMNS = 64, SUM_ROWS = 8 };
