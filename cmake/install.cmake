@@ -26,7 +26,8 @@ install(TARGETS seesaw ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${PROJECT_BINARY_DIR}/generated/seesaw.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(GLOB headers base/*.h theory/*.h reference/*.h reference/c/c.h reference/data/*.h
-     reference/model/*.h reference/train/*.h)
+     reference/model/*.h reference/train/*.h
+     kernels/backends.h kernels/cases.h kernels/workload.h kernels/verify*.h kernels/replay.h)
 list(FILTER headers EXCLUDE REGEX "_internal\\.h$|/number\\.h$|/lanes_vector\\.h$|/lanes_kernel\\.h$|/closed_form\\.h$")
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw)
 install(FILES theory/audit/audit.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw/audit)

@@ -11,9 +11,9 @@
 #include <omp.h>
 #endif
 
-#include "c.h"
 #include "collect.h"
 #include "commands.h"
+#include "device.h"
 #include "files.h"
 #include "job.h"
 #include "options.h"
@@ -77,7 +77,7 @@ static Status choose_rows(const char *what, Rows *rows) {
 /* ---- the plan ---- */
 
 typedef struct Plan {
-  const char *what, *model, *schemes, *runs, *features, *results, *split, *device;
+  const char *what, *model, *schemes, *runs, *features, *results, *split, *device, *dtype;
   int64_t seeds, first_seed, jobs, pictures, tests, examples;
   double scale;
   bool probed, paged;
@@ -88,19 +88,20 @@ typedef struct Plan {
 
 /* What a process opens for itself. */
 typedef struct Office {
-  Ops ops;
+  Device device;
   Pair pair;
   Tokenizer *tokenizer;
   Setting setting;
 } Office;
 
+/* It must not move. */
 static Status open_office(Office *office, const Plan *plan, int threads) {
   *office = (Office){0};
-  TRY(c_open(&office->ops, DTYPE_F32, threads));
-  TRY(pair_open(&office->pair, &office->ops, plan->model));
+  TRY(device_open(&office->device, plan->device, plan->dtype, threads));
+  TRY(pair_open(&office->pair, &office->device.ops, plan->model));
   TRY(tokenizer_open(&office->tokenizer, plan->model, NULL));
   office->setting = (Setting){.pair = &office->pair,
-                              .ops = &office->ops,
+                              .ops = &office->device.ops,
                               .tokenizer = office->tokenizer,
                               .folder = plan->folder,
                               .schemes = plan->schemes,
@@ -117,7 +118,7 @@ static Status open_office(Office *office, const Plan *plan, int threads) {
 static void close_office(Office *office) {
   tokenizer_close(office->tokenizer);
   pair_close(&office->pair);
-  c_close(&office->ops);
+  device_close(&office->device);
 }
 
 /* Seeds first, so that after a while every row has some. */
@@ -266,10 +267,7 @@ static Status run_workers(const Plan *plan, size_t count, int threads, bool prep
 static Status check_plan(const Plan *plan) {
   if (!*plan->model)
     return status_error(STATUS_USAGE, "which pretrained pair? --model DIR, as `seesaw scenes pretrain` writes it");
-  if (strcmp(plan->device, "cpu") != 0)
-    return status_error(STATUS_UNAVAILABLE, "there is no backend for '%s' in this build; use --device cpu",
-                        plan->device);
-  return status_ok();
+  return device_check(plan->device, plan->dtype);
 }
 
 static Status collect_results(const Plan *plan, const Command *command) {
@@ -278,8 +276,13 @@ static Status collect_results(const Plan *plan, const Command *command) {
   return collect(plan->folder, plan->probed, plan->results, like, command, (uint64_t)plan->first_seed);
 }
 
+/* One for each core, or for the GPU: two on one would only take turns. */
+static size_t usual_workers(const Plan *plan) {
+  return strcmp(plan->device, "cuda") == 0 ? 1 : (size_t)all_threads();
+}
+
 static Status ablate(Plan *plan, const Command *command) {
-  size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : (size_t)all_threads();
+  size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : usual_workers(plan);
   int threads = all_threads() / (int)workers;
   TRY(check_plan(plan));
   TRY(folder_create(plan->features));
@@ -370,6 +373,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
                .results = "results/ablation",
                .split = "test",
                .device = "cpu",
+               .dtype = "f32",
                .seeds = 5,
                .first_seed = 1,
                .pictures = 12000,
@@ -382,8 +386,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
       {"model", OPTION_TEXT, &plan.model, "DIR", "the pretrained pair: what `seesaw scenes pretrain` wrote"},
       {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds; of the probe 3", 1, 1000, .given = &given.seeds},
       {"first-seed", OPTION_INTEGER, &plan.first_seed, "N", "the first of them", 0, 1000000},
-      {"jobs", OPTION_INTEGER, &plan.jobs, "N", "processes; 0: one for each core", 0, 1024},
-      {"device", OPTION_CHOICE, &plan.device, NULL, "what computes", .choices = "cpu,cuda"},
+      {"jobs", OPTION_INTEGER, &plan.jobs, "N", "processes; 0: one for each core, or for the GPU", 0, 1024},
+      DEVICE_OPTIONS(plan.device, plan.dtype),
       {"split", OPTION_CHOICE, &plan.split, NULL, "scenes of the exam: validation to choose by, test to report",
        .choices = "validation,test", .given = &given.split},
       {"pictures", OPTION_INTEGER, &plan.pictures, "N", "training scenes", 1, 10000000},
@@ -406,6 +410,9 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
           "of the exam. Rows share the phases in which they do not differ. Stopped at any moment, the same command "
           "goes "
           "on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read.\n"
+          "Answers are the same bytes for any number of processes and interruptions on one device. Those of another "
+          "--device or --dtype are not promised to be the cpu's: sums are taken in another order. So phases, features "
+          "and answers of each are kept apart, in the same folders.\n"
           "probe looks for reasons, in e2e, alternating and e2e_mix or the rows named behind a colon, with three seeds "
           "and 256 validation scenes unless told otherwise; phases are trained and measured in RUNS/probed. Writes "
           "probes.csv (norm of the gradient and share of the update of each group), gates.csv (mean weight of the "

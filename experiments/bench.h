@@ -1,6 +1,6 @@
 /* bench.h: the parts of `seesaw model bench`: limits and samples (bench_limits.c), passes of synthetic batches
- * (bench_passes.c), a token through a layer (bench_decoding.c), the steps of the small experiment (bench_steps.c), and
- * the same in PyTorch (bench_torch.c). */
+ * (bench_passes.c), a token through a layer (bench_decoding.c), the steps of the small experiment (bench_steps.c), the
+ * same in PyTorch (bench_torch.c), and the steps of SliME itself on a GPU (bench_stages.c). */
 #ifndef SEESAW_BENCH_H
 #define SEESAW_BENCH_H
 
@@ -59,6 +59,21 @@ typedef struct BenchPlan {
 Status bench_passes(const BenchPlan *plan, cJSON *json);
 Status bench_steps(const BenchPlan *plan, cJSON *json);
 Status bench_decoding(const BenchPlan *plan, cJSON *json);
+
+/* ---- bench_stages.c: another device ---- */
+
+typedef struct StagesPlan {
+  const char *device, *dtype, *config; /* as device_open and config_open take them */
+  size_t batch;                        /* samples of a pass; 0: each stage's own */
+  size_t recomputed;                   /* layers of the decoder whose activations backward computes again */
+  size_t repeats;                      /* steps of each stage, at most SAMPLES_MOST */
+  bool quick;                          /* few tokens, one sample a pass */
+} StagesPlan;
+
+/* bench_stages: whole steps of Stages I, II and III (LoRA) with random weights: samples a second, the share of the rate
+ * of a large product timed before each step, and memory; "stages", a row each, into `json`. Errors: those of
+ * device_open and config_open; STATUS_MEMORY, STATUS_NUMERICS, STATUS_INTERRUPTED. */
+Status bench_stages(const StagesPlan *plan, cJSON *json);
 
 /* ---- bench_passes.c: a model with a batch, for bench_decoding too ---- */
 

@@ -8,9 +8,7 @@
 
 #include "backends.h"
 #include "c.h"
-#include "cases.h"
 #include "json.h"
-#include "options.h"
 #include "progress.h"
 
 static void start_host(void *context, size_t calls) {
@@ -186,19 +184,4 @@ void device_choices(const Device *device) {
 
 bool host_fits(double bytes) {
   return bytes < 0.7 * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-}
-
-Status operation_check(const char *name) {
-  char names[1024] = "model", nearest[64];
-  bool known = !*name || strcmp(name, "model") == 0;
-  for (size_t i = 0; i < case_count(); i++) {
-    size_t used = strlen(names);
-    known = known || strcmp(name, case_at(i)->operation) == 0;
-    snprintf(names + used, sizeof names - used, ",%s", case_at(i)->operation);
-  }
-  if (known)
-    return status_ok();
-  if (options_nearest(name, names, nearest, sizeof nearest))
-    return status_error(STATUS_USAGE, "--op %s: there is no such operation; did you mean %s?", name, nearest);
-  return status_error(STATUS_USAGE, "--op %s: there is no such operation; reference/ops.h has them all", name);
 }

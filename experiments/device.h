@@ -61,7 +61,4 @@ void device_choices(const Device *device);
 /* host_fits: has the host room for so many bytes? */
 bool host_fits(double bytes);
 
-/* operation_check: is that the name of an operation with a case? Empty: yes. Errors: STATUS_USAGE with the nearest. */
-Status operation_check(const char *name);
-
 #endif

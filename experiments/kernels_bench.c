@@ -10,6 +10,7 @@
 #include "csv.h"
 #include "device.h"
 #include "json.h"
+#include "kernels_names.h"
 #include "kernels_peer.h"
 #include "options.h"
 #include "progress.h"

@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "device.h"
 #include "json.h"
+#include "kernels_names.h"
 #include "options.h"
 #include "progress.h"
 #include "verify_model.h"

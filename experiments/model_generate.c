@@ -20,6 +20,7 @@ typedef struct Printing {
   TokenStream stream;
   Text text;
   bool report;
+  bool host; /* the memory is the host's */
 } Printing;
 
 static Status print_text(Printing *printing) {
@@ -49,9 +50,12 @@ static void print_memory(void *context, size_t bytes) {
   static const size_t much = (size_t)256 << 20;
   const Printing *printing = context;
   char needed[32], there[32];
-  if (printing->report || bytes > much)
-    fprintf(stderr, "%s of activations, keys and values are needed; %s are available\n", memory_print(bytes, needed),
-            memory_print(memory_available(), there));
+  if (!printing->report && bytes <= much)
+    return;
+  fprintf(stderr, "%s of activations, keys and values are needed", memory_print(bytes, needed));
+  if (printing->host)
+    fprintf(stderr, "; %s are available", memory_print(memory_available(), there));
+  fputc('\n', stderr);
 }
 
 static void print_report(const GenerationReport *r) {
@@ -66,7 +70,8 @@ static Status answer(const void *of, const OpenModel *open, const Tokenizer *tok
   const GeneratePlan *plan = of;
   Question question;
   GenerationReport report;
-  Printing printing = {.stream = token_stream_start(tokenizer, false), .report = plan->report};
+  Printing printing = {
+      .stream = token_stream_start(tokenizer, false), .report = plan->report, .host = open->device.ops.table->host};
   Generation generation = {.most = (size_t)plan->most,
                            .temperature = plan->temperature,
                            .top_p = plan->top_p,
@@ -77,7 +82,7 @@ static Status answer(const void *of, const OpenModel *open, const Tokenizer *tok
                            .emit = print_token,
                            .context = &printing};
   TRY(ask(&question, open, tokenizer, plan->template, plan->image, plan->prompt));
-  Status status = generate(&open->ops, &open->model, &question.batch, &generation, &report);
+  Status status = generate(&open->device.ops, &open->model, &question.batch, &generation, &report);
   if (status.code == STATUS_OK)
     status = token_stream_end(&printing.stream, &printing.text);
   if (status.code == STATUS_OK)
@@ -92,13 +97,8 @@ static Status answer(const void *of, const OpenModel *open, const Tokenizer *tok
 }
 
 Status command_model_generate(int argc, char **argv, Ranks ranks) {
-  GeneratePlan plan = {.model = {"", "", "", "", 0},
-                       .image = "",
-                       .prompt = "",
-                       .template = "auto",
-                       .most = 128,
-                       .seed = 1,
-                       .top_p = 1.0};
+  GeneratePlan plan = {
+      .model = MODEL_USUAL, .image = "", .prompt = "", .template = "auto", .most = 128, .seed = 1, .top_p = 1.0};
   const Option options[] = {
       MODEL_OPTIONS(plan.model),
       {"image", OPTION_TEXT, &plan.image, "FILE", "JPEG or PNG; without it the question is about no picture"},
@@ -116,7 +116,9 @@ Status command_model_generate(int argc, char **argv, Ranks ranks) {
   const Command command = {
       .name = "model generate",
       .summary = "answer a question about a picture",
-      .description = "The answer is printed as it is found. Weights stay mapped in their own type.",
+      .description = "The answer is printed as it is found. On the processor weights stay mapped in their own type; on "
+                     "a GPU they are "
+                     "copied, as --dtype.",
       .examples = "seesaw model generate --model tiny --image photo.jpg --prompt 'What is this?' --max-new 20\n"
                   "seesaw model generate --model vicuna --prompt 'Hello' --temperature 0.8 --top-p 0.95 --seed 3\n",
       .options = options,

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "c.h"
 #include "conversation.h"
 #include "picture.h"
 
@@ -19,19 +18,19 @@ static Status open_parts(OpenModel *open, const ModelPlan *plan) {
   return status_ok();
 }
 
-static Status open_all(OpenModel *open, const ModelPlan *plan, Dtype real) {
+static Status open_all(OpenModel *open, const ModelPlan *plan) {
   if (!*plan->folder)
     return status_error(STATUS_USAGE, "which model? --model DIR names its folder (`seesaw model init` makes one)");
+  TRY(device_open(&open->device, plan->device, plan->dtype, (int)plan->threads));
   TRY(config_read(plan->folder, &open->config));
   TRY(open_parts(open, plan));
-  TRY(c_open(&open->ops, real, (int)plan->threads));
   TRY(model_alloc(&open->model, &open->config));
-  return store_load(&open->store, &open->ops, &open->model, &open->checkpoint, EVERY_GROUP & ~plan->moving);
+  return store_load(&open->store, &open->device.ops, &open->model, &open->checkpoint, EVERY_GROUP & ~plan->moving);
 }
 
-Status open_model(OpenModel *open, const ModelPlan *plan, Dtype real) {
+Status open_model(OpenModel *open, const ModelPlan *plan) {
   *open = (OpenModel){0};
-  Status status = open_all(open, plan, real);
+  Status status = open_all(open, plan);
   if (status.code != STATUS_OK)
     close_model(open);
   return status;
@@ -41,7 +40,7 @@ void close_model(OpenModel *open) {
   store_free(&open->store);
   model_free(&open->model);
   checkpoint_close(&open->checkpoint);
-  c_close(&open->ops);
+  device_close(&open->device);
   *open = (OpenModel){0};
 }
 
@@ -50,7 +49,7 @@ Status with_model(const ModelPlan *model,
                   const void *plan) {
   OpenModel open;
   Tokenizer *tokenizer;
-  TRY(open_model(&open, model, DTYPE_F32));
+  TRY(open_model(&open, model));
   Status status = tokenizer_open(&tokenizer, model->folder, NULL);
   if (status.code == STATUS_OK)
     status = use(plan, &open, tokenizer);
@@ -63,12 +62,12 @@ Status with_model(const ModelPlan *model,
 
 /* Those that the model is shown, (views, 3, S, S), in the backend's memory. */
 static Status take_views(Question *question, const OpenModel *open, const Slices *slices) {
-  Dtype real = open->ops.real;
+  Dtype real = open->device.ops.real;
   size_t side = slices->tile, first = open->config.global == BRIDGE_NONE;
   size_t end = open->config.local == BRIDGE_NONE ? 1 : slices->count, views = end - first;
-  TRY(ops_alloc(&open->ops, views * 3 * side * side * dtype_bits(real) / 8, &question->pictures));
+  TRY(ops_alloc(&open->device.ops, views * 3 * side * side * dtype_bits(real) / 8, &question->pictures));
   question->batch.pictures = tensor_make(question->pictures, real, 4, (const size_t[]){views, 3, side, side});
-  return picture_views(&open->ops, slices, first, views, question->pictures);
+  return picture_views(&open->device.ops, slices, first, views, question->pictures);
 }
 
 static Status take_picture(Question *question, const OpenModel *open, const char *path) {
@@ -147,7 +146,7 @@ static Status ask_all(Question *question, const OpenModel *open, const Tokenizer
 
 Status ask(Question *question, const OpenModel *open, const Tokenizer *tokenizer, const char *template_name,
            const char *image, const char *prompt) {
-  *question = (Question){.ops = &open->ops};
+  *question = (Question){.ops = &open->device.ops};
   Status status = ask_all(question, open, tokenizer, template_name, image, prompt);
   if (status.code != STATUS_OK)
     question_free(question);

@@ -4,6 +4,7 @@
 #define SEESAW_MODEL_OPEN_H
 
 #include "conversation.h"
+#include "device.h"
 #include "load.h"
 #include "options.h"
 #include "slime.h"
@@ -12,29 +13,35 @@
 typedef struct ModelPlan {
   const char *folder, *vision, *projector, *sampler; /* all but the folder may be "" */
   int64_t threads;
-  unsigned moving; /* groups (bits 1 << Group) that will be trained: their weights do not stay mapped */
+  const char *device, *dtype; /* as device_open takes them */
+  unsigned moving;            /* groups (bits 1 << Group) that will be trained: their weights do not stay mapped */
 } ModelPlan;
+
+/* A ModelPlan before any option is given. */
+#define MODEL_USUAL                                                                                                    \
+  { .folder = "", .vision = "", .projector = "", .sampler = "", .device = "cpu", .dtype = "f32" }
 
 /* Rows of an option table for a ModelPlan. */
 #define MODEL_OPTIONS(plan)                                                                                            \
   {"model", OPTION_TEXT, &(plan).folder, "DIR", "checkpoint folder: config.json and weights"},                         \
       {"vision", OPTION_TEXT, &(plan).vision, "PATH", "CLIP weights, if they are not in DIR"},                         \
       {"projector", OPTION_TEXT, &(plan).projector, "FILE", "an mm_projector.bin to use instead of DIR's"},            \
-      {"sampler", OPTION_TEXT, &(plan).sampler, "FILE", "a sampler.bin to use instead of DIR's"}, {                    \
-    "threads", OPTION_INTEGER, &(plan).threads, "N", "threads; 0: one for each core", 0, 1024                          \
-  }
+      {"sampler", OPTION_TEXT, &(plan).sampler, "FILE", "a sampler.bin to use instead of DIR's"},                      \
+      {"threads", OPTION_INTEGER, &(plan).threads, "N", "threads; 0: one for each core", 0, 1024},                     \
+      DEVICE_OPTIONS((plan).device, (plan).dtype)
 
 typedef struct OpenModel {
   ModelConfig config;
-  Ops ops;
+  Device device;
   Checkpoint checkpoint;
   Model model;
   Store store;
 } OpenModel;
 
-/* open_model: weights that do not move stay mapped in their own type; `real` is that of the rest. Errors: those of
- * config_read and store_load, STATUS_USAGE without --model. close_model: safe on a zeroed one. */
-Status open_model(OpenModel *open, const ModelPlan *plan, Dtype real);
+/* open_model: weights that do not move stay mapped in their own type where the device's memory is the host's; the rest
+ * is of plan->dtype. It must not move. Errors: those of device_open, config_read and store_load, STATUS_USAGE without
+ * --model. close_model: safe on a zeroed one. */
+Status open_model(OpenModel *open, const ModelPlan *plan);
 void close_model(OpenModel *open);
 
 /* with_model: open the checkpoint and its tokenizer, call `use` with them and `plan`, close both. */

@@ -66,11 +66,11 @@ static Status no_token(void *context, int32_t id) {
 static Status run(const void *of, const OpenModel *open, const Tokenizer *tokenizer) {
   const RunPlan *plan = of;
   Question question;
-  Dump dump = {.ops = &open->ops};
+  Dump dump = {.ops = &open->device.ops};
   Generation generation = {
       .most = 1, .top_p = 1.0, .stop = {-1, -1, -1, -1}, .emit = no_token, .observe = keep, .observer = &dump};
   TRY(ask(&question, open, tokenizer, plan->template, plan->image, plan->prompt));
-  Status status = generate(&open->ops, &open->model, &question.batch, &generation, NULL);
+  Status status = generate(&open->device.ops, &open->model, &question.batch, &generation, NULL);
   if (status.code == STATUS_OK && dump.full)
     status = status_error(STATUS_MEMORY, "not enough memory to keep every activation");
   if (status.code == STATUS_OK && *plan->dump)
@@ -83,7 +83,7 @@ static Status run(const void *of, const OpenModel *open, const Tokenizer *tokeni
 }
 
 Status command_model_run(int argc, char **argv, Ranks ranks) {
-  RunPlan plan = {.model = {"", "", "", "", 0}, .image = "", .prompt = "", .template = "auto", .dump = ""};
+  RunPlan plan = {.model = MODEL_USUAL, .image = "", .prompt = "", .template = "auto", .dump = ""};
   const Option options[] = {
       MODEL_OPTIONS(plan.model),
       {"image", OPTION_TEXT, &plan.image, "FILE", "JPEG or PNG; without it the question is about no picture"},

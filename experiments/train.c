@@ -13,8 +13,8 @@
 
 typedef struct TrainCommand {
   ModelPlan model;
-  const char *config, *data, *out, *template, *features, *dtype, *json;
-  int64_t seed, every;
+  const char *config, *data, *out, *template, *features, *save, *algorithms, *json;
+  int64_t seed, every, recomputed;
   bool resume;
   char *line; /* the command's */
 } TrainCommand;
@@ -103,6 +103,9 @@ static Status write_report(Training *t) {
     return status_ok();
   cJSON *json = cJSON_CreateObject();
   cJSON_AddStringToObject(json, "scheme", t->scheme.name);
+  cJSON_AddStringToObject(json, "device", t->open.device.name);
+  cJSON_AddStringToObject(json, "backend", t->open.device.kind);
+  cJSON_AddStringToObject(json, "dtype", t->command->model.dtype);
   cJSON_AddItemToObject(json, "phases", t->phases);
   cJSON_AddItemToObject(json, "origin", json_origin(t->command->line, (uint64_t)t->command->seed));
   t->phases = NULL;
@@ -137,7 +140,8 @@ static Status run_phase(Training *t, const Phase *phase) {
                     .seed = (uint64_t)command->seed,
                     .folder = command->out,
                     .interval = (uint64_t)command->every,
-                    .resume = command->resume};
+                    .resume = command->resume,
+                    .recomputed = (size_t)command->recomputed};
   if (status.code == STATUS_OK)
     status = train_phase(&plan, &report);
   if (status.code == STATUS_OK) {
@@ -213,7 +217,7 @@ static Status save_model(const Training *t) {
   char *folder = path_join(t->command->out, "model");
   if (!folder)
     return status_error(STATUS_MEMORY, "not enough memory to write the model");
-  Status status = store_save(&t->open.store, folder, dtype_of(t->command->dtype));
+  Status status = store_save(&t->open.store, folder, dtype_of(t->command->save));
   for (size_t i = 0; i < sizeof files / sizeof *files && status.code == STATUS_OK; i++)
     status = copy_into(t->command->model.folder, files[i], folder);
   free(folder);
@@ -252,7 +256,8 @@ static Status open_and_train(Training *t) {
   TRY(data_match(&t->data, &t->scheme));
   for (size_t i = 0; i < t->scheme.count; i++)
     model.moving |= phase_groups(&t->scheme.phases[i]);
-  TRY(open_model(&t->open, &model, DTYPE_F32));
+  TRY(open_model(&t->open, &model));
+  device_algorithms(&t->open.device, t->command->algorithms, "");
   Status status = train_all(t);
   tokenizer_close(t->tokenizer);
   close_model(&t->open);
@@ -285,19 +290,22 @@ static const char *const description =
     "OUT gets a safetensors file with the trained values and their digest for each phase, log.csv with a line a step, "
     "scheme.ini, and at the end the whole model in OUT/model, which `seesaw model generate` opens. A run that is "
     "stopped, at whatever moment, goes on with --resume from its last checkpoint and ends with the same bytes as one "
-    "that never stopped, for any number of threads.\n\n"
+    "that never stopped, for any number of threads. With another --device or --dtype it goes on, too, but to other "
+    "bytes; its files list what computed them. With --dtype bf16 weights are stored in bf16, and the steps are taken "
+    "by masters in f32, which the phases' files hold.\n\n"
     "Data are LLaVA-format JSON files with a folder of pictures (without one: that of the file) and a template "
     "(without "
     "one: --template).";
 
 Status command_train(int argc, char **argv, Ranks ranks) {
-  TrainCommand command = {.model = {"", "", "", "", 0, 0},
+  TrainCommand command = {.model = MODEL_USUAL,
                           .config = "",
                           .data = "",
                           .out = "",
                           .template = "auto",
                           .features = "",
-                          .dtype = "f32",
+                          .save = "f32",
+                          .algorithms = "first",
                           .json = "",
                           .seed = 1,
                           .every = 100};
@@ -312,7 +320,14 @@ Status command_train(int argc, char **argv, Ranks ranks) {
       {"features", OPTION_TEXT, &command.features, "DIR", "keep what frozen CLIP sees there, and use it again"},
       {"every", OPTION_INTEGER, &command.every, "N", "steps from one checkpoint to the next; 0: only when interrupted",
        0, 1e15},
-      {"dtype", OPTION_CHOICE, &command.dtype, NULL, "type of the weights in OUT/model", .choices = "f32,bf16,f16"},
+      {"recompute", OPTION_INTEGER, &command.recomputed, "N",
+       "of the decoder's first N layers keep the inputs alone: less memory, a third more work there, the same bytes", 0,
+       1e6},
+      {"algorithms", OPTION_CHOICE, &command.algorithms, NULL,
+       "of a GPU's matrix products: the library's first answer, those kept in the user's cache, or timed and kept; "
+       "where the file differs, so may the bytes",
+       .choices = ALGORITHM_CHOICES},
+      {"save-dtype", OPTION_CHOICE, &command.save, NULL, "type of the weights in OUT/model", .choices = "f32,bf16,f16"},
       {"json", OPTION_TEXT, &command.json, "FILE", "write what each phase did"},
       {NULL},
   };

@@ -2,8 +2,18 @@
  */
 #include "ops.h"
 
+#include <stdio.h>
+#include <string.h>
+
 Dtype ops_fine(const Ops *ops) {
   return ops->real == DTYPE_BF16 ? DTYPE_F32 : ops->real;
+}
+
+char *ops_print(const Ops *ops, char text[OPS_ROOM]) {
+  bool definition = !ops->table || strcmp(ops->table->name, "c") == 0;
+  snprintf(text, OPS_ROOM, "%s%s%s", dtype_name(ops->real), definition ? "" : " on ",
+           definition ? "" : ops->table->name);
+  return text;
 }
 
 /* ---- checks: a mistake of the caller's stops, naming the operation, the tensor, what it is and what it should be ----

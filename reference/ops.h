@@ -34,6 +34,11 @@ typedef struct Ops {
 /* ops_fine: the type of what is kept finer than activations (fine above). */
 Dtype ops_fine(const Ops *ops);
 
+/* ops_print: what computes, as descriptions of results have it: "F32" of the definition, whose bytes are the same
+ * everywhere; of another backend, whose results are its own, its name too: "BF16 on cuda". Returns text. */
+enum { OPS_ROOM = 32 };
+char *ops_print(const Ops *ops, char text[OPS_ROOM]);
+
 /* Does an operation overwrite its output, whatever that held, or add to it? */
 typedef enum { WRITE_SET, WRITE_ADD } Write;
 

@@ -1,8 +1,28 @@
-/* install.c: the README's example, compiled against the installed library. */
+/* install.c: the README's example, and a kernel on whatever runs kernels, compiled against the installed library. */
+#include <backends.h>
 #include <method.h>
 #include <problem.h>
 #include <reduction.h>
 #include <stdio.h>
+
+/* 1 + 2, on the GPU if there is one, else on the stand-in. */
+static int add_by_kernel(void) {
+  Ops ops;
+  void *memory;
+  float numbers[2] = {1.0f, 2.0f};
+  bool card = cuda_open(&ops, DTYPE_F32).code == STATUS_OK;
+  if (!card && stand_in_open(&ops, DTYPE_F32, STAND_IN_FORWARD, 1).code != STATUS_OK)
+    return 1;
+  if (ops_alloc(&ops, sizeof numbers, &memory).code != STATUS_OK)
+    return 1;
+  Tensor both = tensor_1(memory, DTYPE_F32, 2);
+  ops_write(&ops, memory, numbers, sizeof numbers);
+  ops_add(&ops, tensor_1(both.data, DTYPE_F32, 1), tensor_1((float *)both.data + 1, DTYPE_F32, 1));
+  ops_read(&ops, numbers, memory, sizeof numbers);
+  ops_free(&ops, memory);
+  (card ? cuda_close : stand_in_close)(&ops);
+  return numbers[0] == 3.0f ? 0 : 1;
+}
 
 int main(void) {
   static double u[1000], v[1000];
@@ -24,5 +44,5 @@ int main(void) {
   printf("loss - optimum = %g\n", measure.excess);
   minimizer_free(&minimizer);
   problem_free(&problem);
-  return measure.excess < 1e-12 ? 0 : 1;
+  return measure.excess < 1e-12 ? add_by_kernel() : 1;
 }

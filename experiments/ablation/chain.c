@@ -114,10 +114,13 @@ static Status add_phase(Text *text, const ModelConfig *config, const Phase *phas
 
 /* The text of phases 0 to `last`. */
 static Status describe(const ChainPlan *plan, size_t last, Text *text) {
-  char line[160], digest[2 * DIGEST_SIZE + 1];
+  char line[160], digest[2 * DIGEST_SIZE + 1], device[OPS_ROOM];
   snprintf(line, sizeof line, "pair %s\nseed %llu\n", digest_print(plan->pair->digest, digest),
            (unsigned long long)plan->seed);
   TRY(text_append_string(text, line));
+  snprintf(line, sizeof line, "computed in %s\n", ops_print(plan->ops, device));
+  if (strcmp(device, "F32") != 0) /* the definition: not worth a line */
+    TRY(text_append_string(text, line));
   for (size_t i = 0; i <= last; i++) {
     TRY(add_phase(text, plan->config, &plan->scheme->phases[i]));
     TRY(plan->about(plan->context, plan->scheme->phases[i].data, text));

@@ -74,6 +74,7 @@ static Status ask_batch(Examiner *e, size_t first, size_t count, Exam *exam, Fam
     exam_hide_answers(&e->batcher);
   TRY(slime_room(&e->run, e->plan->store->ops, &e->shown, &e->batcher.batch, &e->tape, false));
   size_t predictions = slime_predict(&e->run, &e->shown, &e->batcher.batch, &e->tape, best, MOST);
+  TRY(ops_status(e->plan->store->ops));
   count_batch(e, first, best, predictions, exam->count[family]);
   exam->local += e->tape.tiles * config_tile_tokens(&e->shown.config);
   exam->kept += e->tape.kept_count;

@@ -3,7 +3,7 @@
  * Files of a job, in FOLDER/rows/ID-SEED/, whole or not at all, answers.csv last: lines of the result files that
  * `seesaw table` reads (results.h), without their headers: costs.csv, curves.csv, answers.csv (of a probed job those of
  * probed.h); and what.txt, what they depend on: a first line that all rows of a command share (pair, scenes, scale,
- * exam), then the row's training. */
+ * exam, what computes), then the row's training. */
 #ifndef SEESAW_JOB_H
 #define SEESAW_JOB_H
 

@@ -99,6 +99,7 @@ static Status add_batch(Losses *l, const Model *shown, size_t first, size_t coun
   double loss = slime_forward(&pass->run, shown, &pass->batcher.batch, &pass->tape, &trained);
   l->sum += loss * (double)trained;
   l->trained += trained;
+  TRY(ops_status(pass->plan->store->ops));
   return interrupt_check();
 }
 

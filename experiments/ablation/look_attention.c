@@ -107,6 +107,7 @@ static Status look_at_batch(Gaze *gaze, const Model *shown, const size_t *sample
   free(gaze->parts);
   gaze->parts = NULL;
   TRY(gaze->status);
+  TRY(ops_status(pass->plan->store->ops));
   return interrupt_check();
 }
 

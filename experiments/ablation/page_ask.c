@@ -84,6 +84,7 @@ static Status ask(Asker *a, size_t scene, PageAnswer *answer) {
     exam_hide_answers(&a->batcher);
   TRY(slime_room(&a->run, a->plan->store->ops, &a->shown, &a->batcher.batch, &a->tape, false));
   size_t count = slime_predict(&a->run, &a->shown, &a->batcher.batch, &a->tape, best, PREDICTIONS);
+  TRY(ops_status(a->plan->store->ops));
   REQUIRE(count > 0, "a question without an answer");
   int32_t right = a->tape.sequence.label[0];
   answer->correct = best[0] == right;

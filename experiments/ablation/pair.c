@@ -1,12 +1,35 @@
 /* pair.c: the pretrained pair. */
+#include <stdlib.h>
+
 #include "job.h"
 #include "load.h"
 
+typedef struct Digesting {
+  const Ops *ops;
+  Digest digest;
+  bool full; /* memory ran out */
+} Digesting;
+
 static void digest_value(void *context, const Entry *entry) {
-  Digest *digest = context;
+  Digesting *digesting = context;
   Tensor w = entry->parameter->w;
-  if (entry->group == GROUP_VISION || entry->group == GROUP_DECODER)
-    *digest = digest_add(*digest, w.data, tensor_bytes(w));
+  if (entry->group != GROUP_VISION && entry->group != GROUP_DECODER)
+    return;
+  void *bytes = malloc(tensor_bytes(w) + 1);
+  digesting->full = digesting->full || !bytes;
+  if (bytes) {
+    ops_read(digesting->ops, bytes, w.data, tensor_bytes(w));
+    digesting->digest = digest_add(digesting->digest, bytes, tensor_bytes(w));
+  }
+  free(bytes);
+}
+
+static Status digest_pair(Pair *pair) {
+  Digesting digesting = {.ops = pair->store.ops};
+  model_walk(&pair->model, digest_value, &digesting);
+  pair->digest = digesting.digest;
+  return digesting.full ? status_error(STATUS_MEMORY, "not enough memory to read the pretrained pair")
+                        : ops_status(pair->store.ops);
 }
 
 Status pair_open(Pair *pair, const Ops *ops, const char *folder) {
@@ -19,8 +42,8 @@ Status pair_open(Pair *pair, const Ops *ops, const char *folder) {
     status = store_load(&pair->store, ops, &pair->model, &checkpoint, 0);
   checkpoint_close(&checkpoint);
   if (status.code == STATUS_OK)
-    model_walk(&pair->model, digest_value, &pair->digest);
-  else
+    status = digest_pair(pair);
+  if (status.code != STATUS_OK)
     pair_close(pair);
   return status;
 }

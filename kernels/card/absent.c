@@ -1,4 +1,4 @@
-/* absent.c: the CUDA backend where there was no toolkit: it says so. */
+/* absent.c: the CUDA backend where it was not compiled: it says so. */
 #include "backends.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@ bool cuda_built(void) {
 
 Status cuda_device(CudaDevice *device) {
   *device = (CudaDevice){0};
-  return status_error(STATUS_UNAVAILABLE, "this program was built without CUDA: its toolkit (nvcc) was not found");
+  return status_error(STATUS_UNAVAILABLE, "this program was built without CUDA: its toolkit (nvcc) was not found, or SEESAW_CUDA is OFF");
 }
 
 Status cuda_open(Ops *ops, Dtype real) {

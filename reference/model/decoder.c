@@ -133,12 +133,21 @@ static void layer_bwd(Run *run, Model *model, size_t i, const DecoderTape *tape,
   run_release(run, mark);
 }
 
+/* The tape of a layer whose input alone was kept. Work that is done again is not counted again. */
+static void layer_again(Run *run, const Model *model, size_t i, const DecoderTape *tape) {
+  const Ops *counting = run->ops;
+  Ops ops = *counting;
+  ops.operations = NULL;
+  run->ops = &ops;
+  layer_fwd(run, model, i, tape->layers[i].x, tape->position, &tape->rows, NULL, &tape->layers[i]);
+  run->ops = counting;
+}
+
 void decoder_bwd(Run *run, Model *model, const DecoderTape *tape, Tensor dx) {
   for (size_t i = model->config.decoder.layers; i-- > 0;) {
-    DecoderLayerTape *t = &tape->layers[i];
     size_t mark = run_mark(run);
     if (!kept(run, tape, i))
-      layer_fwd(run, model, i, t->x, tape->position, &tape->rows, NULL, t);
+      layer_again(run, model, i, tape);
     layer_bwd(run, model, i, tape, dx);
     run_note(run, dx, "decoder.layers.%zu.input.gradient", i);
     run_release(run, mark);

@@ -183,7 +183,7 @@ typedef struct DecoderTape {
   Tensor position, x; /* x: after the last layer */
   Ragged rows;
   size_t recomputed; /* set by the caller: of the first so many layers only the input is kept, and backward computes the
-                        rest of their tape again: a third more work there, and the same bytes */
+                        rest of their tape again: a third more work there, which is not counted, and the same bytes */
   DecoderLayerTape *layers;
 } DecoderTape;
 

@@ -104,19 +104,18 @@ typedef struct Filling {
   uint32_t place; /* of the parameter in the walk */
 } Filling;
 
+/* Drawn where they lie; memory is zero at first. */
 static void fill(void *context, const Entry *entry) {
   Filling *filling = context;
-  double values[PIECE];
+  double ones[PIECE];
   Rng rng = rng_make(filling->seed, RNG_WEIGHTS, filling->place++);
   size_t count = entry_count(entry);
-  for (size_t first = 0; first < count && !entry->fixed; first += PIECE) {
-    size_t piece = count - first < PIECE ? count - first : PIECE;
-    if (entry->spread > 0.0)
-      rng_fill_normal(rng, first, piece, values);
-    for (size_t i = 0; i < piece; i++)
-      values[i] = entry->spread > 0.0 ? values[i] * filling->spread : entry->spread < 0.0 ? 1.0 : 0.0;
-    store_put(filling->store, entry->parameter->w, first, piece, values);
-  }
+  if (entry->spread > 0.0 && !entry->fixed)
+    normal_fill(filling->store->ops, entry->parameter->w, rng, 0, filling->spread);
+  for (size_t i = 0; i < PIECE; i++)
+    ones[i] = 1.0;
+  for (size_t first = 0; first < count && entry->spread < 0.0; first += PIECE)
+    store_put(filling->store, entry->parameter->w, first, count - first < PIECE ? count - first : PIECE, ones);
 }
 
 /* ---- position tables ---- */

@@ -4,9 +4,10 @@
  * picture are there, whichever of them a model is shown. Files are safetensors under FOLDER, each for up to a few
  * thousand pictures or about a gigabyte: `features` F16 (views * patches, C), picture by picture, the global view
  * first, then the tiles row by row; `grids` I32 (pictures, 2), columns and rows of tiles; what they were made of as
- * metadata, whose digest is the file's name. So a change of a picture, of the vision tower's weights, of the slicing
- * makes new files, and nothing else does: pictures are divided among files by their own digests, whatever their order,
- * and a picture more or less changes one file (all of them when there are to be twice or half as many).
+ * metadata, whose digest is the file's name. So a change of a picture, of the vision tower's weights, of the slicing,
+ * of what computes (ops_print) makes new files, and nothing else does: pictures are divided among files by their own
+ * digests, whatever their order, and a picture more or less changes one file (all of them when there are to be twice or
+ * half as many).
  *
  * Files are written whole or not at all, so a killed run loses at most the one under way; nobody deletes those that are
  * no longer used. Several processes may share a folder, and share the work: the file `lock` in it, whose bytes they

@@ -28,7 +28,7 @@ static void make_recipe(Recipe *recipe, const Shard *shard, const Store *store, 
            slicing.rule == SLICE_PAPER ? "paper" : "released", slicing.tile, b[0], b[1], b[2]);
   const TextPair parts[RECIPE_PARTS] = {{"format", "pt"},
                                         {"content", "seesaw CLIP features 1"},
-                                        {"real", dtype_name(store->ops->real)},
+                                        {"real", ops_print(store->ops, recipe->real)},
                                         {"slicing", recipe->slicing},
                                         {"tower", digest_print(tower, recipe->tower)},
                                         {"pictures", digest_print(digest_pictures(shard), recipe->pictures)}};

@@ -20,7 +20,7 @@ typedef struct CachedPicture {
 enum { RECIPE_PARTS = 6 };
 typedef struct Recipe {
   TextPair parts[RECIPE_PARTS];
-  char slicing[96], tower[2 * DIGEST_SIZE + 1], pictures[2 * DIGEST_SIZE + 1];
+  char real[OPS_ROOM], slicing[96], tower[2 * DIGEST_SIZE + 1], pictures[2 * DIGEST_SIZE + 1];
 } Recipe;
 
 typedef struct Shard {

@@ -9,25 +9,32 @@
 
 typedef struct Digesting {
   const Ops *ops;
+  bool rounded;
   Digest digest;
 } Digesting;
 
+/* In pieces of as many numbers, whatever their type. */
 static void digest_entry(void *context, const Entry *entry) {
-  enum { PIECE = 1 << 16 };
+  enum { PIECE = 1 << 14 };
   Digesting *digesting = context;
   Tensor w = entry->parameter->w;
-  unsigned char piece[PIECE];
-  size_t bytes = tensor_bytes(w);
+  double room[PIECE];
+  uint16_t rounded[PIECE];
+  size_t count = tensor_count(w), each = dtype_bits(w.dtype) / 8;
   digesting->digest = digest_add(digesting->digest, entry->name, strlen(entry->name));
-  for (size_t first = 0; first < bytes; first += PIECE) {
-    size_t count = bytes - first < PIECE ? bytes - first : PIECE;
-    ops_read(digesting->ops, piece, (unsigned char *)w.data + first, count);
-    digesting->digest = digest_add(digesting->digest, piece, count);
+  for (size_t first = 0; first < count; first += PIECE) {
+    Tensor piece = tensor_1(room, w.dtype, count - first < PIECE ? count - first : PIECE);
+    Tensor to = tensor_1(rounded, DTYPE_BF16, piece.size[0]);
+    ops_read(digesting->ops, room, (unsigned char *)w.data + first * each, tensor_bytes(piece));
+    for (size_t i = 0; digesting->rounded && i < piece.size[0]; i++)
+      tensor_set(to, i, tensor_get(piece, i));
+    piece = digesting->rounded ? to : piece;
+    digesting->digest = digest_add(digesting->digest, piece.data, tensor_bytes(piece));
   }
 }
 
-Digest store_digest(const Store *store) {
-  Digesting digesting = {.ops = store->ops, .digest = digest_of("", 0)};
+Digest store_digest(const Store *store, bool rounded) {
+  Digesting digesting = {.ops = store->ops, .rounded = rounded, .digest = digest_of("", 0)};
   model_walk(store->model, digest_entry, &digesting);
   return digesting.digest;
 }
@@ -51,12 +58,13 @@ static void print_rest(FILE *stream, const ModelConfig *config) {
 }
 
 static void print(FILE *stream, const TrainPlan *plan, const char *phase) {
-  char digits[2 * DIGEST_SIZE + 1];
+  char digits[2 * DIGEST_SIZE + 1], device[OPS_ROOM];
   fprintf(stream, "%sconversations = %zu\nfeatures = %s\nseed = %" PRIu64 "\ntype = %s\n", phase, plan->feed->count,
-          plan->features ? "kept" : "as they come", plan->seed, dtype_name(plan->store->ops->real));
+          plan->features ? "kept" : "as they come", plan->seed, ops_print(plan->store->ops, device));
   config_print(&plan->store->model->config, stream);
   print_rest(stream, &plan->store->model->config);
-  fprintf(stream, "start = %s\n", digest_print(store_digest(plan->store), digits));
+  fprintf(stream, "start = %s\n", digest_print(store_digest(plan->store, false), digits));
+  fprintf(stream, "start in BF16 = %s\n", digest_print(store_digest(plan->store, true), digits));
 }
 
 Status identity_of(const TrainPlan *plan, char **text) {

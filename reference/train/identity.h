@@ -4,13 +4,14 @@
 
 #include "trainer.h"
 
-/* identity_of: lines of the phase (phase_print), the number of conversations, whether features are kept, the seed, the
- * numbers' type, the model's configuration, and a digest of all its values as they are now, in the types in which they
- * lie in memory (products with mapped weights are rounded elsewhere). The feed's conversations are only counted.
+/* identity_of: lines of the phase (phase_print), the number of conversations, whether features are kept, the seed, what
+ * computes (ops_print, `type`), the model's configuration, and digests of all its values as they are now: in the types
+ * in which they lie in memory (products with mapped weights are rounded elsewhere, `start`), and rounded to BF16, which
+ * is the same on every backend. The feed's conversations are only counted.
  * Allocated; the caller frees. Errors: STATUS_MEMORY. */
 Status identity_of(const TrainPlan *plan, char **text);
 
-/* store_digest: of all parameters' names and values. */
-Digest store_digest(const Store *store);
+/* store_digest: of all parameters' names and values, as they lie in memory, or rounded to BF16. */
+Digest store_digest(const Store *store, bool rounded);
 
 #endif

@@ -94,15 +94,15 @@ static void turn(unsigned char *to, const unsigned char *from, size_t rows, size
       memcpy(to + (j * rows + i) * each, from + (i * columns + j) * each, each);
 }
 
-/* Tensor i as the file has it. */
-static const void *read_part(const Parts *parts, size_t i) {
+/* Tensor i as the file has it; nothing of what a device's fault left behind. */
+static Status read_part(const Parts *parts, size_t i, const void **data) {
+  const Ops *ops = parts->snapshot->optimiser->store->ops;
   Tensor tensor = tensor_of(parts, i);
-  size_t each = dtype_bits(tensor.dtype) / 8;
-  ops_read(parts->snapshot->optimiser->store->ops, parts->raw, tensor.data, tensor_bytes(tensor));
-  if (!is_transposed(parts, i))
-    return parts->raw;
-  turn(parts->turned, parts->raw, tensor.size[0], tensor_width(tensor), each);
-  return parts->turned;
+  ops_read(ops, parts->raw, tensor.data, tensor_bytes(tensor));
+  if (is_transposed(parts, i))
+    turn(parts->turned, parts->raw, tensor.size[0], tensor_width(tensor), dtype_bits(tensor.dtype) / 8);
+  *data = is_transposed(parts, i) ? parts->turned : parts->raw;
+  return ops_status(ops);
 }
 
 /* And back, from the file's numbers. */
@@ -140,7 +140,8 @@ static Status check_finite(const Parts *parts, size_t i, const void *data) {
 static Status digest_parts(const Parts *parts, Digest *digest) {
   *digest = digest_of("", 0);
   for (size_t i = 0; i < parts->count; i++) {
-    const void *data = read_part(parts, i);
+    const void *data;
+    TRY(read_part(parts, i, &data));
     TRY(check_finite(parts, i, data));
     *digest = add_part(*digest, parts, i, data);
   }
@@ -160,13 +161,12 @@ static Status fetch(void *context, const NamedTensor *wanted, const void **data)
   size_t i = 0;
   while (strcmp(parts->names[i], wanted->name) != 0)
     i++;
-  *data = read_part(parts, i);
-  return status_ok();
+  return read_part(parts, i, data);
 }
 
 /* The metadata's texts. */
 static const char *const notes_key = "notes";
-enum { PAIRS = 13, TEXT_MOST = 32 * GROUP_COUNT };
+enum { PAIRS = 14, TEXT_MOST = 32 * GROUP_COUNT };
 
 typedef struct Notes {
   TextPair pairs[PAIRS];
@@ -186,6 +186,25 @@ static void note_integer(Notes *notes, const char *key, uint64_t value) {
 static void note_real(Notes *notes, const char *key, double value) {
   number_print(value, notes->texts[notes->count]);
   note(notes, key, notes->texts[notes->count]);
+}
+
+/* The last one of a list of devices. */
+static const char *last_device(const char *devices) {
+  const char *last = devices;
+  for (const char *comma = devices; (comma = strchr(comma, ',')); last = comma)
+    comma += 2;
+  return last;
+}
+
+/* The oldest of too many are left out. */
+static void add_device(char devices[DEVICES_ROOM], const Ops *ops) {
+  char device[OPS_ROOM];
+  size_t used = strlen(devices);
+  if (strcmp(last_device(devices), ops_print(ops, device)) == 0)
+    return;
+  if (used + OPS_ROOM + 2 > DEVICES_ROOM)
+    used = (size_t)snprintf(devices, DEVICES_ROOM, "...");
+  snprintf(devices + used, DEVICES_ROOM - used, "%s%s", used > 0 ? ", " : "", device);
 }
 
 /* "0 12 12 12 0 0 0": how often each group has moved. */
@@ -212,6 +231,7 @@ static Digest digest_notes(const TextPair *pairs, size_t count) {
 /* In the order of their keys, as they are read back. */
 static void fill_notes(Notes *notes, const Snapshot *s, char digits[2 * DIGEST_SIZE + 1]) {
   note_integer(notes, "cut", s->counts.cut);
+  note(notes, "devices", s->devices);
   note(notes, "digest", digest_print(s->digest, digits));
   note(notes, "format", "pt");
   note_group_steps(notes, s->optimiser);
@@ -236,6 +256,7 @@ Status snapshot_save(Snapshot *snapshot, const char *path) {
   TRY(parts_make(&parts, snapshot));
   SafetensorsSource source = {.fetch = fetch, .context = &parts};
   Status status = digest_parts(&parts, &snapshot->digest);
+  add_device(snapshot->devices, snapshot->optimiser->store->ops);
   fill_notes(&notes, snapshot, digits);
   if (status.code == STATUS_OK)
     status = safetensors_write(path, parts.tensors, parts.count, notes.pairs, notes.count, &source);
@@ -245,11 +266,16 @@ Status snapshot_save(Snapshot *snapshot, const char *path) {
 
 /* ---- loading ---- */
 
-/* The first line of `text` that `other` has not, up to `size` bytes; false if there is none. */
-static bool line_missing(const char *text, const char *other, char *line, size_t size) {
+/* May this line differ where a snapshot was made on another device? */
+static bool is_of_device(const char *line) {
+  return strncmp(line, "type = ", 7) == 0 || strncmp(line, "start = ", 8) == 0;
+}
+
+/* The first line of `text` that `other` has not and should have, up to `size` bytes; false if there is none. */
+static bool line_missing(const char *text, const char *other, bool moved, char *line, size_t size) {
   for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n') {
     size_t length = strcspn(at, "\n");
-    bool found = false;
+    bool found = moved && is_of_device(at);
     for (const char *o = other; *o && !found; o += strcspn(o, "\n"), o += *o == '\n')
       found = strcspn(o, "\n") == length && strncmp(o, at, length) == 0;
     snprintf(line, size, "%.*s", (int)length, at);
@@ -260,15 +286,18 @@ static bool line_missing(const char *text, const char *other, char *line, size_t
   return false;
 }
 
-static Status check_identity(const TensorFile *file, const char *identity) {
-  char there[96], here[96];
-  const char *text = tensor_file_metadata(file, "identity");
+static Status check_identity(const TensorFile *file, const Snapshot *snapshot) {
+  char there[96], here[96], device[OPS_ROOM];
+  const char *text = tensor_file_metadata(file, "identity"), *identity = snapshot->identity;
+  const char *devices = tensor_file_metadata(file, "devices");
   if (!text)
     return status_error(STATUS_INPUT, "%s is no checkpoint of training: it has no 'identity'", file->path);
-  if (strcmp(text, identity) == 0)
+  ops_print(snapshot->optimiser->store->ops, device);
+  bool moved = devices && strcmp(last_device(devices), device) != 0;
+  bool differs = line_missing(text, identity, moved, there, sizeof there);
+  differs |= line_missing(identity, text, moved, here, sizeof here);
+  if (strcmp(text, identity) == 0 || (moved && !differs))
     return status_ok();
-  line_missing(text, identity, there, sizeof there);
-  line_missing(identity, text, here, sizeof here);
   return status_error(STATUS_INPUT, "%s is of another run: it has '%s', this run '%s'", file->path, there, here);
 }
 
@@ -344,13 +373,15 @@ static Status check_parts(const TensorFile *file, const Parts *parts, Digest *di
 static Status load(Snapshot *snapshot, const TensorFile *file, const Parts *parts) {
   TrainCounts counts = {0};
   uint64_t steps[GROUP_COUNT];
-  TRY(check_identity(file, snapshot->identity));
+  const char *devices = tensor_file_metadata(file, "devices");
+  TRY(check_identity(file, snapshot));
   TRY(take_notes(file, snapshot->moments, &counts, steps));
   TRY(check_parts(file, parts, &snapshot->digest));
   for (size_t i = 0; i < parts->count; i++)
     write_part(parts, i, tensor_file_find(file, parts->names[i])->tensor.data);
   memcpy(snapshot->optimiser->steps, steps, sizeof steps);
   snapshot->counts = counts;
+  snprintf(snapshot->devices, sizeof snapshot->devices, "%s", devices ? devices : "");
   return status_ok();
 }
 

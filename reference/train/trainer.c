@@ -30,6 +30,7 @@ typedef struct Trainer {
   uint64_t steps, samples;       /* of the phase */
   uint64_t from;                 /* samples that had been shown when this run began */
   uint64_t good;                 /* the step of the last checkpoint */
+  char devices[DEVICES_ROOM];    /* that have computed it */
   char *identity, *path, *final; /* the checkpoint's path, and that of the finished phase */
   TrainLog log;
   Progress progress;
@@ -249,9 +250,9 @@ static Status step(Trainer *t) {
   TRY(passes(t, &sums));
   OptimiserRule rule = rule_of(t);
   OptimiserReport norms = optimiser_step(&t->optimiser, &rule);
+  TRY(ops_status(t->store->ops)); /* before numbers are judged that a fault left behind */
   if (norms.bad != GROUP_COUNT)
     return diverged(t, "the gradient of ", norms.gradient[norms.bad], group_name(norms.bad));
-  TRY(ops_status(t->store->ops));
   t->counts.steps++;
   t->counts.trained += sums.trained;
   t->counts.loss = sums.loss / (double)sums.trained;
@@ -269,7 +270,9 @@ static Snapshot snapshot_of(Trainer *t, bool moments) {
   double now = clock_seconds();
   t->counts.seconds += now - t->since;
   t->since = now;
-  return (Snapshot){.optimiser = &t->optimiser, .counts = t->counts, .identity = t->identity, .moments = moments};
+  Snapshot snapshot = {.optimiser = &t->optimiser, .counts = t->counts, .identity = t->identity, .moments = moments};
+  memcpy(snapshot.devices, t->devices, sizeof snapshot.devices);
+  return snapshot;
 }
 
 /* The log first: it may be ahead of the checkpoint, never behind. */
@@ -290,6 +293,7 @@ static Status load(Trainer *t, bool moments) {
   Snapshot snapshot = snapshot_of(t, moments);
   TRY(snapshot_load(&snapshot, moments ? t->path : t->final));
   t->counts = snapshot.counts;
+  memcpy(t->devices, snapshot.devices, sizeof t->devices);
   t->good = t->counts.steps;
   t->report->resumed = t->counts.steps;
   t->report->finished = !moments;
@@ -381,6 +385,7 @@ static Status prepare(Trainer *t) {
   TRY(order_open(&t->order, plan->seed, plan->feed->count));
   TRY(batcher_open(&t->batcher, &t->ops, plan->feed, plan->features, t->phase->batch));
   TRY(slime_tape_alloc(&t->tape, &t->store->model->config));
+  t->tape.decoder.recomputed = plan->recomputed;
   t->chosen = calloc(t->phase->batch, sizeof *t->chosen);
   if (!t->chosen)
     return status_error(STATUS_MEMORY, "not enough memory for a batch");

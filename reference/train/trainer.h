@@ -1,7 +1,11 @@
 /* trainer.h: one phase of training.
  *
  * The result is a function of the values at the start, the phase, the feed and the seed: on the C backend the same
- * bytes for any number of threads, and whether or not the run was stopped, at whatever moment, and resumed.
+ * bytes for any number of threads, and on every backend the same whether or not the run was stopped, at whatever
+ * moment, and resumed on it. Resumed on another it goes on from the same values, and the files say so (snapshot.h).
+ *
+ * Where values are stored in BF16 masters in F32 take the steps and are what files hold; the next phase starts from the
+ * values as they are stored.
  *
  * Files of a phase NAME in its folder: NAME.checkpoint.safetensors while it runs, NAME.safetensors (snapshot.h) with
  * the trained groups' values when it is done, and its lines of log.csv (train_log.h). */
@@ -39,6 +43,7 @@ typedef struct TrainPlan {
   uint64_t interval; /* steps from one checkpoint to the next; 0: only when it is interrupted */
   bool resume;       /* go on from the checkpoint, or take the finished phase, if there is one */
   bool quiet;        /* no progress bar */
+  size_t recomputed; /* DecoderTape's: less memory, more work, the same result */
   bool measure;      /* norms of the updates, for the probe */
   /* probe: called after each step, NULL: nobody; an error ends the phase at once, without a checkpoint. */
   Status (*probe)(void *context, const TrainStep *step);
