@@ -12,7 +12,7 @@ enum { SECONDS = 280 }; /* for all */
 /* What all share. Arguments: device, type, repeats, and for each request
  * operation:direction:sets:sizes:offsets:offsets. The first line told is torch's version; then one a request: seconds,
  * or nan, and a remark. Single quotes only: the script stands between double ones. Backward passes are autograd's of
- * the forward pass, whose graph is kept; they set gradients where ours add to them. */
+ * the forward pass, whose graph is kept; they set gradients, where ours may add to them. */
 static const char *const setting =
     "import sys, time, torch\n"
     "import torch.nn.functional as F\n"
@@ -64,12 +64,13 @@ static const char *const products =
     "    if way != 'bwd_weight' and stored(n[5]) != dtype: raise Nothing('no product of two types')\n"
     "    if way == 'bwd_input':\n"
     "        dx = R(rows, width)\n"
-    "        return lambda: dx.addmm_(dy, w)\n"
+    "        return (lambda: dx.addmm_(dy, w)) if add else (lambda: dy @ w)\n"
     "    if way == 'bwd_weight': return weight_gradient(x, dy, FINE(out, width), None if plain else FINE(out))\n"
     "    if not add: return lambda: F.linear(x, w, o)\n"
-    "    if plain: return lambda: dy.addmm_(x, w.T)\n"
+    "    onto = dy.addmm_ if add == 1 else (lambda *p: torch.addmm(dy, *p))\n"
+    "    if plain: return lambda: onto(x, w.T)\n"
     "    say('the bias apart')\n"
-    "    return lambda: dy.addmm_(x, w.T).add_(o)\n"
+    "    return lambda: onto(x, w.T).add_(o)\n"
     "def weight_gradient(x, dy, dw, db):\n"
     "    def bias():\n"
     "        if db is not None: db.add_(dy.sum(0, dtype=torch.float32))\n"
