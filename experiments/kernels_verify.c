@@ -259,6 +259,7 @@ static Status take(void *context, size_t i, const void *report, Status outcome) 
     take_model(s, item->paper, &r.model, &outcome);
   }
   progress_update(&s->progress, (double)i + 1.0);
+  fflush(stdout);
   return last ? result_write(s->plan->json, s->json, false) : status_ok();
 }
 
