@@ -94,10 +94,10 @@ static Status make_lines(Table *table, const char *against) {
 
 /* ---- what is said above the table ---- */
 
-/* With few seeds the resamples of seeds are few, and so alike that intervals come out too narrow. */
+/* What few seeds are worth was measured: statistics.h. */
 static void note_seeds(const Table *table) {
   size_t least = SIZE_MAX, most = 0;
-  char text[200], few[32];
+  char text[300], few[32];
   for (size_t i = 0; i < table->count; i++) {
     size_t seeds = table->lines[i].summary.seeds;
     least = seeds > 0 && seeds < least ? seeds : least;
@@ -108,7 +108,10 @@ static void note_seeds(const Table *table) {
   if (most == 0 || least >= SEEDS_ENOUGH)
     return;
   snprintf(few, sizeof few, least == most ? "%zu" : "%zu to %zu", least, most);
-  snprintf(text, sizeof text, "Fewer than five seeds (%s a row): spreads are rough and intervals too narrow.", few);
+  snprintf(text, sizeof text,
+           "Fewer than five seeds (%s a row): spreads are rough; intervals are wide, and where seeds are what varies, "
+           "hold the truth in 90 %% of cases with two seeds and in 94 %% with three, not in 95.",
+           few);
   sheet_note(table->format, text, stdout);
 }
 
@@ -242,7 +245,7 @@ static Status print_differences(const Table *table) {
   return sheet_print(
       &sheet, table->format,
       "Paired differences over the seeds that both rows have, with bootstrap intervals; each for itself: "
-      "of twenty, one or two are off by chance",
+      "of twenty rows alike, up to one seems to differ",
       stdout);
 }
 
@@ -441,8 +444,9 @@ static void free_table(Table *table) {
 static const char DESCRIPTION[] =
     "Prints a table of the ablation from answers.csv and costs.csv, ours beside the paper's: means and standard "
     "deviations over seeds, and each row's difference from another one, with 95 % intervals. The intervals are "
-    "bootstrap percentiles over seeds and blocks of test pictures; both rows are compared on the same "
-    "seeds and blocks. A row without results is printed as missing. 'better' and 'worse' stand only where an interval "
+    "bootstrap percentiles over seeds and blocks of test pictures, stretched as few of them require; both rows are "
+    "compared on the same seeds and blocks. A row without results is printed as missing. 'better' and 'worse' stand "
+    "only where an interval "
     "excludes zero.\n\nTables:\n"
     "  3            global adapter, N_q, gamma, data; each row against the one above it\n"
     "  4            treatments and training strategies, and controls; each row against Alternating with the same "
