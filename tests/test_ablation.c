@@ -444,11 +444,27 @@ Test(ablation, too_many_seeds) {
   expect_refused(answers_read(scratch_path("answers.csv"), &answers), "line 102: row 'e2e' has more than 100 seeds");
 }
 
+/* costs.csv with `count` phases whose names are as long as a scheme's may be. */
+static const char *phases_text(int count, char text[3000]) {
+  strcpy(text, COSTS);
+  for (int phase = 0; phase < count; phase++)
+    sprintf(text + strlen(text), "e2e,1,%0*d,1,1,1,1,1,x\n", PHASE_NAME - 1, phase);
+  return text;
+}
+
+Test(ablation, costs_of_the_longest_scheme) {
+  char text[3000];
+  expect_ok(costs_read(scratch_text("costs.csv", phases_text(SCHEME_PHASES, text)), &costs));
+  cr_expect(costs.count == 1 && costs.runs[0].phase_count == SCHEME_PHASES && costs.runs[0].samples == SCHEME_PHASES);
+  costs_free(&costs);
+}
+
 Test(ablation, malformed_costs) {
   refuse_costs("row\n", "costs.csv: the first line is 'row', not 'row,seed,phase");
   refuse_costs(COSTS "foo,1,I,1,1,1,1,1,x\n", "line 2: there is no row 'foo'");
   refuse_costs(COSTS "e2e,1,,1,1,1,1,1,x\n", "column 'phase' holds ''");
-  refuse_costs(COSTS "e2e,1,a-phase-of-a-long-name,1,1,1,1,1,x\n", "which is not a name of 1 to 15 bytes");
+  refuse_costs(COSTS "e2e,1,a-phase-of-a-name-that-is-longer-than-a-scheme-s,1,1,1,1,1,x\n",
+               "which is not a name of 1 to 40 bytes");
   refuse_costs(COSTS "e2e,x,I,1,1,1,1,1,x\n", "column 'seed' holds 'x'");
   refuse_costs(COSTS "e2e,1,I,1.5,1,1,1,1,x\n", "column 'samples' holds '1.5'");
   refuse_costs(COSTS "e2e,1,I,1,-1,1,1,1,x\n", "column 'steps' holds '-1'");
@@ -457,10 +473,8 @@ Test(ablation, malformed_costs) {
   refuse_costs(COSTS "e2e,1,I,1,1,1,1,,x\n", "column 'seconds' holds ''");
   refuse_costs(COSTS "e2e,1,I,1,1,1,1,1,x\ne2e,1,I,1,1,1,1,1,x\n",
                "line 3: row 'e2e', seed 1, phase I comes a second time");
-  char text[2000] = COSTS;
-  for (int phase = 0; phase < 17; phase++)
-    snprintf(text + strlen(text), sizeof text - strlen(text), "e2e,1,%d,1,1,1,1,1,x\n", phase);
-  refuse_costs(text, "line 18: row 'e2e', seed 1 has more than 16 phases");
+  char text[3000];
+  refuse_costs(phases_text(SCHEME_PHASES + 1, text), "line 34: row 'e2e', seed 1 has more than 32 phases");
   expect_ok(costs_read(scratch_text("costs.csv", COSTS), &costs)); /* nothing trained yet */
   cr_expect_eq(costs.count, 0);
 }

@@ -205,15 +205,15 @@ static Status find_cost(Costs *costs, const CsvReader *csv, const char *id, int6
 }
 
 static Status add_phase(const CsvReader *csv, Cost *cost) {
-  enum { PHASES_MOST = sizeof cost->phases / sizeof *cost->phases, LENGTH_MOST = sizeof *cost->phases - 1 };
+  enum { LENGTH_MOST = PHASE_NAME - 1 };
   const char *phase = csv->cells[COLUMN_PHASE];
   if (!*phase || strlen(phase) > LENGTH_MOST)
     return csv_error(csv, "column 'phase' holds '%.40s', which is not a name of 1 to %d bytes", phase, LENGTH_MOST);
   for (size_t i = 0; i < cost->phase_count; i++)
     if (strcmp(cost->phases[i], phase) == 0)
       return csv_error(csv, "row '%s', seed %" PRId64 ", phase %s comes a second time", cost->id, cost->seed, phase);
-  if (cost->phase_count == PHASES_MOST)
-    return csv_error(csv, "row '%s', seed %" PRId64 " has more than %d phases", cost->id, cost->seed, PHASES_MOST);
+  if (cost->phase_count == SCHEME_PHASES)
+    return csv_error(csv, "row '%s', seed %" PRId64 " has more than %d phases", cost->id, cost->seed, SCHEME_PHASES);
   strcpy(cost->phases[cost->phase_count++], phase);
   return status_ok();
 }

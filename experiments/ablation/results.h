@@ -10,6 +10,7 @@
 #define SEESAW_RESULTS_H
 
 #include "rows.h"
+#include "scheme.h"
 #include "statistics.h"
 
 /* What one trained model answered. */
@@ -41,9 +42,9 @@ const ModelRun *answers_find(const Answers *answers, const char *id, Shown views
 typedef struct Cost {
   const char *id;
   int64_t seed;
-  double samples, tflop; /* of all phases */
-  double image_tokens;   /* a sample, of the last phase: what the model is used with */
-  char phases[16][16];   /* their names */
+  double samples, tflop;                  /* of all phases */
+  double image_tokens;                    /* a sample, of the last phase: what the model is used with */
+  char phases[SCHEME_PHASES][PHASE_NAME]; /* their names, as many and as long as a scheme's */
   size_t phase_count;
 } Cost;
 
