@@ -332,7 +332,7 @@ Test(ablation, summaries) {
   cr_expect_eq(summary.seeds, 2);
   cr_expect_eq(summary.runs[1]->seed, 3);
   expect_close(summary.mean[0], 2.5 * 14);
-  expect_ok(difference_make(summary.row, "alternating", &answers, &bootstrap, &difference));
+  expect_ok(difference_make(summary.row, &answers, "alternating", &answers, &bootstrap, &difference));
   cr_expect_eq(difference.seeds, 2, "seeds 1 and 3");
   for (int family = 0; family < ROW_FAMILIES; family++)
     cr_expect(difference.mean[family] == 0 && difference.interval[family].low == 0);
@@ -340,7 +340,7 @@ Test(ablation, summaries) {
 
   expect_ok(summary_make(line_of(TABLE_4, "monkey", SHOWN_BOTH), &answers, &costs, &bootstrap, &summary));
   cr_expect(summary.seeds == 0 && isnan(summary.mean[0]) && isnan(summary.interval[0].low) && isnan(summary.samples));
-  expect_ok(difference_make(summary.row, "alternating", &answers, &bootstrap, &difference));
+  expect_ok(difference_make(summary.row, &answers, "alternating", &answers, &bootstrap, &difference));
   cr_expect(difference.seeds == 0 && isnan(difference.mean[0]) && isnan(difference.ratio_interval.high));
   bootstrap_free(&bootstrap);
   answers_free(&answers);

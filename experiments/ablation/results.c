@@ -183,6 +183,42 @@ void answers_free(Answers *answers) {
   *answers = (Answers){0};
 }
 
+/* ---- two files ---- */
+
+/* The first run of each seed speaks for all: what items there are was checked when they were read. */
+static Status compare_runs(const ModelRun *run, const char *name, const ModelRun *other, const char *other_name) {
+  for (int family = 0; family < ROW_FAMILIES; family++)
+    for (int block = 0; block < BLOCK_COUNT; block++) {
+      const Counts *one = &run->counts[family][block], *two = &other->counts[family][block];
+      int64_t positive = one->true_positive + one->false_negative,
+              positive_too = two->true_positive + two->false_negative;
+      if (one->items != two->items || positive != positive_too)
+        return status_error(
+            STATUS_INPUT,
+            "%s and %s hold answers to different exams: of seed %" PRId64 ", family %s, block %d the one has %" PRId64
+            " items, %" PRId64 " of them positive, the other %" PRId64 ", %" PRId64
+            "; compare results of the same --tests and --split",
+            name, other_name, run->seed, family_names[family], block, one->items, positive, two->items, positive_too);
+    }
+  return status_ok();
+}
+
+static const ModelRun *first_of_seed(const Answers *answers, int64_t seed) {
+  for (size_t i = 0; i < answers->count; i++)
+    if (answers->runs[i].seed == seed)
+      return &answers->runs[i];
+  return NULL;
+}
+
+Status answers_compare(const Answers *answers, const char *name, const Answers *others, const char *other_name) {
+  for (size_t i = 0; i < answers->count; i++) {
+    const ModelRun *run = &answers->runs[i], *other = first_of_seed(others, run->seed);
+    if (other && (i == 0 || run[-1].seed != run->seed))
+      TRY(compare_runs(run, name, other, other_name));
+  }
+  return status_ok();
+}
+
 /* ---- costs.csv ---- */
 
 enum { COLUMN_PHASE = 2, COLUMN_SAMPLES, COLUMN_STEPS, COLUMN_TFLOP, COLUMN_TOKENS, COLUMN_SECONDS };

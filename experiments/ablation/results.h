@@ -38,6 +38,11 @@ void answers_free(Answers *answers);
 /* answers_find: the run, or NULL. */
 const ModelRun *answers_find(const Answers *answers, const char *id, Shown views, int64_t seed);
 
+/* answers_compare: are both answers to the same exam? Seeds that both have must have, block by block, as many items,
+ * and of families with a positive answer as many positive ones. Errors: STATUS_INPUT naming both (`name`, `other_name`)
+ * and the first block that differs. */
+Status answers_compare(const Answers *answers, const char *name, const Answers *others, const char *other_name);
+
 /* What one trained model cost. */
 typedef struct Cost {
   const char *id;
