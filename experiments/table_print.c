@@ -165,6 +165,52 @@ static Status print_values(const Table *table, bool control, const char *title) 
   return sheet_print(&sheet, table->format, title, stdout);
 }
 
+/* ---- what is said under it ---- */
+
+/* F1 of who always gives the positive answer, over all answers that were read. */
+static double constant_f1(const Answers *answers, int family) {
+  Counts sum = {0};
+  for (size_t i = 0; i < answers->count; i++)
+    for (int block = 0; block < BLOCK_COUNT; block++) {
+      const Counts *counts = &answers->runs[i].counts[family][block];
+      int64_t positive = counts->true_positive + counts->false_negative;
+      sum.true_positive += positive;
+      sum.false_positive += counts->items - positive;
+    }
+  return counts_value(&sum, true);
+}
+
+static void note_chance(const Table *table) {
+  char text[300] = "By chance:", value[CELL_ROOM];
+  for (int family = 0; family < ROW_FAMILIES; family++) {
+    bool f1 = family_is_f1((RowFamily)family);
+    double chance = f1 ? constant_f1(&table->answers, family) : family_chance[family];
+    size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, "%s %s %s%s", family ? "," : "", family_names[family],
+             real_text(chance, 2, value),
+             !f1                   ? ""
+             : family == ROW_EXIST ? " (always 'yes')"
+                                   : " (always 'no')");
+  }
+  sheet_note(table->format, text, stdout);
+}
+
+/* What each row is; once for the views that it is tested with. */
+static void note_meanings(const Table *table, bool control) {
+  char text[300];
+  for (size_t i = 0; i < table->count; i++) {
+    const Row *row = table->lines[i].summary.row;
+    if (row->control != control || row->views != SHOWN_BOTH || !is_shown(&table->lines[i]))
+      continue;
+    snprintf(text, sizeof text, "%s: %s.", row->name, row_what(row->id));
+    sheet_note(table->format, text, stdout);
+  }
+  if (table->format == FORMAT_TEXT)
+    putchar('\n');
+}
+
+/* ---- differences, ratios, seeds ---- */
+
 static const char *name_of(const Table *table, const char *id, Shown views) {
   for (size_t i = 0; i < table->count; i++) {
     const Row *row = table->lines[i].summary.row;
@@ -285,8 +331,12 @@ Status table_print(const Table *table, bool all_seeds) {
   if (*table->versus)
     note_alone(table);
   TRY(print_values(table, false, "The paper's rows"));
-  if (any(table, is_shown_control))
+  note_chance(table);
+  note_meanings(table, false);
+  if (any(table, is_shown_control)) {
     TRY(print_values(table, true, "Controls, which the paper lacks"));
+    note_meanings(table, true);
+  }
   if (table->which == TABLE_FIGURE_1)
     TRY(print_ratios(table));
   TRY(print_differences(table));

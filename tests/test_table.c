@@ -295,6 +295,54 @@ Test(table, markdown_and_latex) {
   program_free(&run);
 }
 
+static int without_controls(const char *id, Shown views, int64_t seed, int family, int block) {
+  bool control = strchr(id, '_') && strcmp(id, "llava_hd") != 0 && strcmp(id, "global_moe") != 0;
+  bool one_of_them = strcmp(id, "e2e_rate") == 0 && views == SHOWN_BOTH;
+  return !one_of_them &&
+                 (control || strcmp(id, "unfrozen") == 0 || strcmp(id, "periodic") == 0 || strcmp(id, "reversed") == 0)
+             ? -1
+             : known(id, views, seed, family, block);
+}
+
+Test(table, says_what_it_shows) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("4");
+  cr_expect_not_null(strstr(run.out, "\nBy chance: exist 66.67 (always 'yes'), relate 18.33, reason 25.00, read 10.00, "
+                                     "probe 66.67 (always 'no')\n"),
+                     "%s", run.out); /* half of the answers are positive */
+  cr_expect_not_null(strstr(run.out, "\nMonkey: query formers take "));
+  cr_expect_not_null(strstr(run.out, "\nStage II, adapter unfrozen: Alternating, but "));
+  cr_expect_eq(occurrences(run.out, "only Global:"), 0);
+  cr_expect_null(strstr(run.out, "(null)"));
+  cr_expect_null(strstr(run.out, "are left out"));
+  program_free(&run);
+  run = table("3 --format latex");
+  cr_expect_not_null(strstr(run.out, "\\noindent N\\_q=64: Global MOE, and each tile compressed to 4 tokens"), "%s",
+                     run.out);
+  cr_expect_not_null(strstr(run.out, "gamma=75\\%: the same with 75 \\%.\n\n"), "%s", run.out);
+  program_free(&run);
+  run = table("figure1 --format markdown");
+  cr_expect_not_null(strstr(run.out, "\n\nBy chance: exist 66.67"));
+  cr_expect_not_null(strstr(run.out, "\n\nqformer w. alt: the same in turn"), "%s", run.out);
+  program_free(&run);
+}
+
+Test(table, controls_without_results_are_left_out) {
+  static char text[40000];
+  files_answers(without_controls, 3);
+  files_costs(3);
+  Run run = table("4 --csv table4.csv");
+  cr_expect_not_null(strstr(run.out, "\n27 lines of controls without results are left out; `seesaw ablate controls` "
+                                     "makes them.\n"),
+                     "%s", run.out);
+  cr_expect_not_null(strstr(line_with(run.out, "E2E, own learning rate "), " 3 50.00 ± 0.00"), "%s", run.out);
+  cr_expect_eq(occurrences(run.out, "\nText only") + occurrences(run.out, "\nE2E, views mixed"), 0, "%s", run.out);
+  program_free(&run);
+  scratch_read(scratch_path("table4.csv"), text, sizeof text);
+  cr_expect_eq(occurrences(text, "\n"), 1 + 9 + 28, "the file has them");
+}
+
 static void expect_mistake(const char *words, int exit, const char *part) {
   Run run = program_run("%s", words);
   cr_expect_eq(run.exit, exit, "%s: %d", words, run.exit);
