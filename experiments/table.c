@@ -6,7 +6,7 @@
 #include "commands.h"
 #include "files.h"
 #include "output.h"
-#include "table.h"
+#include "table_print.h"
 
 /* ---- reading and computing ---- */
 

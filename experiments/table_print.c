@@ -1,5 +1,5 @@
 /* table_print.c: a table of the ablation as sheets, with what is to be known about them. */
-#include "table.h"
+#include "table_print.h"
 
 #include <inttypes.h>
 #include <math.h>

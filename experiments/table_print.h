@@ -1,6 +1,6 @@
-/* table.h: a table of the ablation as `seesaw table` has computed it, and how it is printed. */
-#ifndef SEESAW_TABLE_H
-#define SEESAW_TABLE_H
+/* table_print.h: a table of the ablation as `seesaw table` has computed it, and how it is printed. */
+#ifndef SEESAW_TABLE_PRINT_H
+#define SEESAW_TABLE_PRINT_H
 
 #include "sheet.h"
 #include "summary.h"
