@@ -1,5 +1,4 @@
 /* table.c: `seesaw table`: the ablation's results beside the paper's. */
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,34 +6,7 @@
 #include "commands.h"
 #include "files.h"
 #include "output.h"
-#include "sheet.h"
-#include "summary.h"
-
-enum { SEEDS_ENOUGH = 5, CELL_ROOM = 48 };
-
-static const char *const TITLES[TABLE_COUNT] = {
-    "Table 3: global MOE, tokens of the compression layer, the router's gamma, training data",
-    "Table 4: treatments of global and local features, and training strategies",
-    "Figure 1: what alternating training is worth",
-};
-
-/* A line of the table, with its difference from another row. */
-typedef struct Line {
-  Summary summary;
-  const char *against; /* id; NULL: of none */
-  Difference difference;
-  double ratio_paper; /* of the paper's numbers, as Difference.ratio */
-} Line;
-
-typedef struct Table {
-  PaperTable which;
-  Answers answers;
-  Costs costs;
-  Bootstrap bootstrap;
-  Line *lines;
-  size_t count;
-  SheetFormat format;
-} Table;
+#include "table_print.h"
 
 /* ---- reading and computing ---- */
 
@@ -50,6 +22,10 @@ static Status read_file(const char *folder, const char *name, Status (*read)(con
 
 static Status read_answers(const char *path, Table *table) {
   return answers_read(path, &table->answers);
+}
+
+static Status read_others(const char *path, Table *table) {
+  return answers_read(path, &table->others);
 }
 
 static Status read_costs(const char *path, Table *table) {
@@ -76,7 +52,9 @@ static Status make_line(Table *table, const Row *row, const char *against, Line 
   TRY(summary_make(row, &table->answers, &table->costs, &table->bootstrap, &line->summary));
   const char *base = line->against ? line->against : row->id;
   line->ratio_paper = paper_ratio(row, base);
-  return difference_make(row, base, &table->answers, &table->bootstrap, &line->difference);
+  if (*table->versus)
+    TRY(difference_make(row, &table->answers, row->id, &table->others, &table->bootstrap, &line->versus));
+  return difference_make(row, &table->answers, base, &table->answers, &table->bootstrap, &line->difference);
 }
 
 static Status make_lines(Table *table, const char *against) {
@@ -92,232 +70,20 @@ static Status make_lines(Table *table, const char *against) {
   return status_ok();
 }
 
-/* ---- what is said above the table ---- */
-
-/* With few seeds the resamples of seeds are few, and so alike that intervals come out too narrow. */
-static void note_seeds(const Table *table) {
-  size_t least = SIZE_MAX, most = 0;
-  char text[200], few[32];
-  for (size_t i = 0; i < table->count; i++) {
-    size_t seeds = table->lines[i].summary.seeds;
-    least = seeds > 0 && seeds < least ? seeds : least;
-    most = seeds > most ? seeds : most;
-  }
-  if (most == 0)
-    sheet_note(table->format, "No row of this table has results yet.", stdout);
-  if (most == 0 || least >= SEEDS_ENOUGH)
-    return;
-  snprintf(few, sizeof few, least == most ? "%zu" : "%zu to %zu", least, most);
-  snprintf(text, sizeof text, "Fewer than five seeds (%s a row): spreads are rough and intervals too narrow.", few);
-  sheet_note(table->format, text, stdout);
+const Difference *table_difference(const Table *table, const Line *line, const char **from) {
+  *from = *table->versus ? table->versus : line->against;
+  return *table->versus ? &line->versus : &line->difference;
 }
 
-static bool has_seed(const Summary *summary, int64_t seed) {
-  for (size_t i = 0; i < summary->seeds; i++)
-    if (summary->runs[i]->seed == seed)
-      return true;
-  return false;
-}
-
-/* Which seeds a row lacks that another row of the table has. Rows without any are missing as a whole. */
-static void note_lacking(const Table *table) {
-  for (size_t i = 0; i < table->count; i++) {
-    const Summary *summary = &table->lines[i].summary;
-    int64_t last = -1;
-    for (size_t j = 0; summary->seeds > 0 && j < table->answers.count; j++) { /* by seed */
-      int64_t seed = table->answers.runs[j].seed;
-      bool elsewhere = false;
-      for (size_t k = 0; k < table->count; k++)
-        elsewhere = elsewhere || has_seed(&table->lines[k].summary, seed);
-      if (seed == last || !elsewhere || has_seed(summary, seed))
-        continue;
-      char text[160];
-      last = seed;
-      snprintf(text, sizeof text, "%s has no results for seed %" PRId64 ", which other rows have.", summary->row->name,
-               seed);
-      sheet_note(table->format, text, stdout);
-    }
-  }
-}
-
-/* ---- the sheets ---- */
-
-/* The value with `decimals`, or "-" if there is none. */
-static const char *real_text(double value, int decimals, char text[CELL_ROOM]) {
-  snprintf(text, CELL_ROOM, isnan(value) ? "-" : "%.*f", decimals, value);
-  return text;
-}
-
-static const char *signed_text(double value, char text[CELL_ROOM]) {
-  snprintf(text, CELL_ROOM, isnan(value) ? "-" : "%+.2f", value);
-  return text;
-}
-
-static const char *interval_text(Interval interval, int decimals, char text[CELL_ROOM]) {
-  snprintf(text, CELL_ROOM, isnan(interval.low) ? "-" : "[%.*f, %.*f]", decimals, interval.low, decimals,
-           interval.high);
-  return text;
-}
-
-static const char *ours_text(const Summary *summary, int family, char text[CELL_ROOM]) {
-  if (summary->seeds == 0)
-    snprintf(text, CELL_ROOM, "missing");
-  else if (summary->seeds == 1)
-    snprintf(text, CELL_ROOM, "%.2f", summary->mean[family]);
-  else
-    snprintf(text, CELL_ROOM, "%.2f ± %.2f", summary->mean[family], summary->spread[family]);
-  return text;
-}
-
-static void value_header(Sheet *sheet, bool control) {
-  sheet_begin(sheet, control ? "lrrrrrrrrr" : "lrrrrrrrrrrrrrr");
-  sheet_cell(sheet, "row");
-  sheet_cell(sheet, "seeds");
-  for (int family = 0; family < ROW_FAMILIES; family++) {
-    sheet_cell(sheet, "%s", family_names[family]);
-    if (!control)
-      sheet_cell(sheet, "%s", family_benchmarks[family]);
-  }
-  sheet_cell(sheet, "samples");
-  sheet_cell(sheet, "TFLOP");
-  sheet_cell(sheet, "tokens");
-}
-
-/* The paper's rows, each number beside the paper's, or the controls. */
-static Status print_values(const Table *table, bool control, const char *title) {
-  Sheet sheet;
-  char text[CELL_ROOM];
-  value_header(&sheet, control);
-  for (size_t i = 0; i < table->count; i++) {
-    const Summary *summary = &table->lines[i].summary;
-    if (summary->row->control != control)
-      continue;
-    sheet_cell(&sheet, "%s", summary->row->name);
-    sheet_cell(&sheet, "%zu", summary->seeds);
-    for (int family = 0; family < ROW_FAMILIES; family++) {
-      sheet_cell(&sheet, "%s", ours_text(summary, family, text));
-      if (!control)
-        sheet_cell(&sheet, "%s", real_text(summary->row->paper[family], 2, text));
-    }
-    sheet_cell(&sheet, "%s", real_text(summary->samples, 0, text));
-    sheet_cell(&sheet, "%s", real_text(summary->tflop, 2, text));
-    sheet_cell(&sheet, "%s", real_text(summary->image_tokens, 1, text));
-  }
-  return sheet_print(&sheet, table->format, title, stdout);
-}
-
-static const char *name_of(const Table *table, const char *id, Shown views) {
-  for (size_t i = 0; i < table->count; i++) {
-    const Row *row = table->lines[i].summary.row;
-    if (row->views == views && strcmp(row->id, id) == 0)
-      return row->name;
-  }
-  return id;
-}
-
-static void difference_cells(Sheet *sheet, const Table *table, const Line *line) {
-  const Row *row = line->summary.row;
-  const Difference *difference = &line->difference;
-  char text[CELL_ROOM];
-  for (int family = 0; family < (difference->seeds ? ROW_FAMILIES : 1); family++) {
-    sheet_cell(sheet, "%s", row->name);
-    sheet_cell(sheet, "%s", name_of(table, line->against, row->views));
-    sheet_cell(sheet, "%zu", difference->seeds);
-    sheet_cell(sheet, "%s", difference->seeds ? family_names[family] : "all");
-    sheet_cell(sheet, "%s", signed_text(difference->mean[family], text));
-    sheet_cell(sheet, "%s", interval_text(difference->interval[family], 2, text));
-    sheet_cell(sheet, "%s", interval_verdict(difference->interval[family], difference->seeds));
-  }
-}
-
-static Status print_differences(const Table *table) {
-  static const char *const names[] = {"row", "against", "seeds", "family", "difference", "95 % interval", "verdict"};
-  Sheet sheet;
-  sheet_begin(&sheet, "llrlrrl");
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    sheet_cell(&sheet, "%s", names[i]);
+/* Is there anything to compare? */
+static Status check_versus(const Table *table, const char *results) {
+  bool some = !*table->versus;
   for (size_t i = 0; i < table->count; i++)
-    if (table->lines[i].against)
-      difference_cells(&sheet, table, &table->lines[i]);
-  return sheet_print(
-      &sheet, table->format,
-      "Paired differences over the seeds that both rows have, with bootstrap intervals; each for itself: "
-      "of twenty, one or two are off by chance",
-      stdout);
-}
-
-static Status print_ratios(const Table *table) {
-  Sheet sheet;
-  char text[CELL_ROOM];
-  sheet_begin(&sheet, "llrrrr");
-  sheet_cell(&sheet, "row");
-  sheet_cell(&sheet, "against");
-  sheet_cell(&sheet, "seeds");
-  sheet_cell(&sheet, "ratio");
-  sheet_cell(&sheet, "95 %% interval");
-  sheet_cell(&sheet, "paper");
-  for (size_t i = 0; i < table->count; i++) {
-    const Line *line = &table->lines[i];
-    const Row *row = line->summary.row;
-    sheet_cell(&sheet, "%s", row->name);
-    sheet_cell(&sheet, "%s", line->against ? name_of(table, line->against, row->views) : row->name);
-    sheet_cell(&sheet, "%zu", line->difference.seeds);
-    sheet_cell(&sheet, "%s", line->difference.seeds ? real_text(line->difference.ratio, 4, text) : "missing");
-    sheet_cell(&sheet, "%s", interval_text(line->difference.ratio_interval, 4, text));
-    sheet_cell(&sheet, "%s", real_text(line->ratio_paper, 4, text));
-  }
-  return sheet_print(&sheet, table->format,
-                     "Ratios, as means over the five families; the paper's from its table 4, where that has the row",
-                     stdout);
-}
-
-/* Every seed's value, of all rows or of those whose mean says nothing. */
-static Status print_seeds(const Table *table, bool all) {
-  Sheet sheet;
-  char text[CELL_ROOM];
-  sheet_begin(&sheet, "lrrrrrr");
-  sheet_cell(&sheet, "row");
-  sheet_cell(&sheet, "seed");
-  for (int family = 0; family < ROW_FAMILIES; family++)
-    sheet_cell(&sheet, "%s", family_names[family]);
-  for (size_t i = 0; i < table->count; i++) {
-    const Summary *summary = &table->lines[i].summary;
-    for (size_t j = 0; (all || row_shows_seeds(summary->row)) && j < summary->seeds; j++) {
-      sheet_cell(&sheet, "%s", summary->row->name);
-      sheet_cell(&sheet, "%" PRId64, summary->runs[j]->seed);
-      for (int family = 0; family < ROW_FAMILIES; family++)
-        sheet_cell(&sheet, "%s", real_text(run_value(summary->runs[j], (RowFamily)family), 2, text));
-    }
-  }
-  return sheet_print(&sheet, table->format, "Every seed", stdout);
-}
-
-static bool any(const Table *table, bool (*holds)(const Row *row)) {
-  for (size_t i = 0; i < table->count; i++)
-    if (holds(table->lines[i].summary.row))
-      return true;
-  return false;
-}
-
-static bool is_control(const Row *row) {
-  return row->control;
-}
-
-static Status print_table(const Table *table, bool all_seeds) {
-  sheet_note(table->format, TITLES[table->which], stdout);
-  sheet_note(table->format,
-             "In percent: F1 of 'yes' for exist, F1 of 'no' for probe, accuracy for the others; mean over seeds ± "
-             "standard deviation, beside it the paper's number.",
-             stdout);
-  note_seeds(table);
-  note_lacking(table);
-  TRY(print_values(table, false, "The paper's rows"));
-  if (any(table, is_control))
-    TRY(print_values(table, true, "Controls, which the paper lacks"));
-  if (table->which == TABLE_FIGURE_1)
-    TRY(print_ratios(table));
-  TRY(print_differences(table));
-  return all_seeds || any(table, row_shows_seeds) ? print_seeds(table, all_seeds) : status_ok();
+    some = some || table->lines[i].versus.seeds > 0;
+  if (some)
+    return status_ok();
+  return status_error(STATUS_INPUT, "%s and %s have no row of this table in common, trained with the same seed",
+                      results, table->versus);
 }
 
 /* ---- the CSV files ---- */
@@ -366,17 +132,19 @@ static Status write_differences(const void *plan, CsvWriter *csv) {
   for (size_t i = 0; i < table->count; i++) {
     const Line *line = &table->lines[i];
     const Row *row = line->summary.row;
-    for (int family = 0; line->against && family < ROW_FAMILIES; family++) {
+    const char *from;
+    const Difference *difference = table_difference(table, line, &from);
+    for (int family = 0; from && family < ROW_FAMILIES; family++) {
       csv_text(csv, row->id);
       csv_text(csv, views_names[row->views]);
       csv_text(csv, row->name);
-      csv_text(csv, line->against);
-      csv_integer(csv, (int64_t)line->difference.seeds);
+      csv_text(csv, from);
+      csv_integer(csv, (int64_t)difference->seeds);
       csv_text(csv, family_names[family]);
-      csv_real(csv, line->difference.mean[family]);
-      csv_real(csv, line->difference.interval[family].low);
-      csv_real(csv, line->difference.interval[family].high);
-      csv_text(csv, interval_verdict(line->difference.interval[family], line->difference.seeds));
+      csv_real(csv, difference->mean[family]);
+      csv_real(csv, difference->interval[family].low);
+      csv_real(csv, difference->interval[family].high);
+      csv_text(csv, interval_verdict(difference->interval[family], difference->seeds));
       csv_end(csv);
     }
   }
@@ -386,7 +154,7 @@ static Status write_differences(const void *plan, CsvWriter *csv) {
 /* ---- the command ---- */
 
 typedef struct Settings {
-  const char *results, *format, *csv, *differences, *against;
+  const char *results, *format, *csv, *differences, *against, *versus;
   bool all_seeds;
   int64_t draws, seed;
 } Settings;
@@ -415,12 +183,18 @@ static Status find_reference(const char *id) {
 static Status make_table(const Settings *settings, const Command *command, Table *table) {
   uint64_t seed = (uint64_t)settings->seed;
   table->format = sheet_format(settings->format);
+  table->versus = settings->versus;
   TRY(read_file(settings->results, "answers.csv", read_answers, table));
   TRY(read_file(settings->results, "costs.csv", read_costs, table));
+  if (*table->versus) {
+    TRY(read_file(table->versus, "answers.csv", read_others, table));
+    TRY(answers_compare(&table->answers, settings->results, &table->others, table->versus));
+  }
   TRY(bootstrap_alloc(&table->bootstrap, (size_t)settings->draws, (unsigned long)seed));
   TRY(make_lines(table, *settings->against ? settings->against : NULL));
+  TRY(check_versus(table, settings->results));
   if (strcmp(settings->csv, "-") != 0 && strcmp(settings->differences, "-") != 0)
-    TRY(print_table(table, settings->all_seeds));
+    TRY(table_print(table, settings->all_seeds));
   if (*settings->csv) {
     bool ratios = table->which == TABLE_FIGURE_1;
     TRY(csv_produce(settings->csv, ratios ? VALUE_COLUMNS RATIO_COLUMNS : VALUE_COLUMNS, write_values, table, command,
@@ -433,6 +207,7 @@ static Status make_table(const Settings *settings, const Command *command, Table
 
 static void free_table(Table *table) {
   answers_free(&table->answers);
+  answers_free(&table->others);
   costs_free(&table->costs);
   bootstrap_free(&table->bootstrap);
   free(table->lines);
@@ -441,9 +216,11 @@ static void free_table(Table *table) {
 static const char DESCRIPTION[] =
     "Prints a table of the ablation from answers.csv and costs.csv, ours beside the paper's: means and standard "
     "deviations over seeds, and each row's difference from another one, with 95 % intervals. The intervals are "
-    "bootstrap percentiles over seeds and blocks of test pictures; both rows are compared on the same "
-    "seeds and blocks. A row without results is printed as missing. 'better' and 'worse' stand only where an interval "
-    "excludes zero.\n\nTables:\n"
+    "bootstrap percentiles over seeds and blocks of test pictures, stretched as few of them require; both rows are "
+    "compared on the same seeds and blocks. A row without results is printed as missing. 'better' and 'worse' stand "
+    "only where an interval excludes zero. With --versus each row is compared with the same row of another folder: of "
+    "a "
+    "changed scheme, say, with the same exam.\n\nTables:\n"
     "  3            global adapter, N_q, gamma, data; each row against the one above it\n"
     "  4            treatments and training strategies, and controls; each row against Alternating with the same "
     "views\n"
@@ -451,7 +228,14 @@ static const char DESCRIPTION[] =
     "Samples and TFLOP are of a row's whole training, tokens those of the picture in its last phase.";
 
 Status command_table(int argc, char **argv, Ranks ranks) {
-  Settings settings = {"results/ablation", "text", "", "", "", false, 10000, 1};
+  Settings settings = {.results = "results/ablation",
+                       .format = "text",
+                       .csv = "",
+                       .differences = "",
+                       .against = "",
+                       .versus = "",
+                       .draws = 10000,
+                       .seed = 1};
   const char *operands[2];
   size_t count = 0;
   bool done = false;
@@ -463,6 +247,8 @@ Status command_table(int argc, char **argv, Ranks ranks) {
        .help = "write the rows there as well, for `seesaw plot`; - instead: standard output"},
       {"differences", OPTION_TEXT, &settings.differences, "FILE", .help = "the same for the differences"},
       {"against", OPTION_TEXT, &settings.against, "ROW", .help = "the id of the row that all are compared with"},
+      {"versus", OPTION_TEXT, &settings.versus, "DIR",
+       .help = "compare each row with the same row of the result files there"},
       {"seeds-shown", OPTION_FLAG, &settings.all_seeds, .help = "print every seed's values, of all rows"},
       {"resamples", OPTION_INTEGER, &settings.draws, "N", .help = "resamples of the bootstrap", .low = 100,
        .high = 1e6},
@@ -475,6 +261,7 @@ Status command_table(int argc, char **argv, Ranks ranks) {
                            .description = DESCRIPTION,
                            .examples = "seesaw table 4\n"
                                        "seesaw table 3 --against baseline --seeds-shown\n"
+                                       "seesaw table 4 --results results/mine --versus results/ablation\n"
                                        "seesaw table 4 --format latex --csv results/ablation/table4.csv",
                            .options = options};
   TRY(options_parse(&command, argc, argv, operands, 2, &count, &done));
@@ -482,6 +269,10 @@ Status command_table(int argc, char **argv, Ranks ranks) {
     return status_ok();
   TRY(find_table(operands, count, &table.which));
   TRY(find_reference(settings.against));
+  if (*settings.versus && *settings.against)
+    return status_error(STATUS_USAGE,
+                        "--versus compares each row with itself in another folder, --against with another "
+                        "row; give one of them");
   if (ranks.rank != 0)
     return status_ok();
   Status status = make_table(&settings, &command, &table);

@@ -1,5 +1,6 @@
 /* test_table.c: `seesaw table`: made-up result files with known values in, the tables out. */
 #include <criterion/criterion.h>
+#include <sys/stat.h>
 
 #include "ablation_files.h"
 #include "program.h"
@@ -149,6 +150,78 @@ Test(table, compares_as_asked) {
   program_free(&run);
 }
 
+/* ---- two folders ---- */
+
+/* answers.csv and costs.csv go into a folder of their own. */
+static void move_to(const char *folder) {
+  static const char *const names[] = {"answers.csv", "costs.csv"};
+  char from[512], to[512];
+  cr_assert_eq(mkdir(scratch_path(folder), 0777), 0);
+  for (int i = 0; i < 2; i++) {
+    snprintf(from, sizeof from, "%s", scratch_path(names[i]));
+    snprintf(to, sizeof to, "%s/%s", scratch_path(folder), names[i]);
+    cr_assert_eq(rename(from, to), 0);
+  }
+}
+
+/* E2E is 10 points better than in `known`, and tested with both views alone; seeds from 2 on. */
+static int changed(const char *id, Shown views, int64_t seed, int family, int block) {
+  if (strcmp(id, "e2e") == 0)
+    return seed > 1 && views == SHOWN_BOTH ? 22 : -1;
+  return strcmp(id, "alternating") == 0 || strcmp(id, "e2e_mix") == 0 ? known(id, views, seed, family, block) : -1;
+}
+
+Test(table, compares_folders) {
+  static char text[40000];
+  files_answers(known, 5);
+  files_costs(5);
+  move_to("before");
+  files_answers(changed, 4);
+  files_costs(4);
+  Run run = table("4 --versus before --differences differences.csv --csv table4.csv");
+  const char *paired =
+      strstr(run.out, "\nPaired differences from the same rows of the other folder, over the seeds that "
+                      "both folders have");
+  cr_assert_not_null(paired, "%s", run.out);
+  cr_expect_not_null(strstr(line_with(paired, "E2E   "), "before 3 exist +10.00 [10.00, 10.00] better"), "%s", paired);
+  cr_expect_not_null(strstr(line_with(paired, "Alternating, only Local"), "before 4 exist +0.00 [0.00, 0.00] no diff"),
+                     "%s", paired);
+  cr_expect_not_null(strstr(line_with(paired, "E2E, views mixed  "), "before 4 exist +0.00"), "%s", paired);
+  cr_expect_eq(occurrences(paired, "\nMonkey") + occurrences(paired, "E2E, only"), 0, "%s", paired);
+  cr_expect_not_null(
+      strstr(run.out,
+             "\nNot compared with before, for no seed is in both: Baseline; LLaVA-HD; Monkey; E2E, only Global; "
+             "E2E, only Local\n"),
+      "%s", run.out);
+  cr_expect_not_null(strstr(run.out, "Fewer than five seeds (3 to 4 a row)"), "%s", run.out);
+  cr_expect_eq(occurrences(run.out, "better"), 5);
+  program_free(&run);
+  scratch_read(scratch_path("differences.csv"), text, sizeof text);
+  cr_expect_not_null(strstr(text, "\ne2e,both,E2E,before,3,exist,10,10,10,better\n"), "%s", text);
+  cr_expect_not_null(strstr(text, "\nalternating,both,Alternating,before,4,probe,0,0,0,no difference seen\n"));
+  cr_expect_not_null(strstr(text, "\nmonkey,both,Monkey,before,0,exist,nan,nan,nan,not measured\n"));
+  cr_expect_eq(occurrences(text, "\n"), 1 + 5 * 37);
+  scratch_read(scratch_path("table4.csv"), text, sizeof text);
+  cr_expect_not_null(strstr(text, "\ne2e,both,E2E,3,55,0,55,55,82."), "%s", text);
+}
+
+Test(table, compares_folders_in_every_format) {
+  files_answers(known, 5);
+  files_costs(5);
+  move_to("a_folder");
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("3 --versus a_folder --format markdown");
+  cr_expect_not_null(
+      strstr(run.out, "\n| N_q=64 | a_folder | 5 | exist | +0.00 | [0.00, 0.00] | no difference seen |\n"), "%s",
+      run.out);
+  program_free(&run);
+  run = table("figure1 --versus a_folder --format latex");
+  cr_expect_not_null(strstr(run.out, "\nLocal & a\\_folder & 5 & exist & "), "%s", run.out);
+  cr_expect_not_null(strstr(run.out, "\nLocal & Local w. alt & 5 & 0.9000 & "), "ratios stay those of this folder");
+  program_free(&run);
+}
+
 Test(table, figure1_is_a_table_of_ratios) {
   files_answers(known, 5);
   files_costs(5);
@@ -222,6 +295,54 @@ Test(table, markdown_and_latex) {
   program_free(&run);
 }
 
+static int without_controls(const char *id, Shown views, int64_t seed, int family, int block) {
+  bool control = strchr(id, '_') && strcmp(id, "llava_hd") != 0 && strcmp(id, "global_moe") != 0;
+  bool one_of_them = strcmp(id, "e2e_rate") == 0 && views == SHOWN_BOTH;
+  return !one_of_them &&
+                 (control || strcmp(id, "unfrozen") == 0 || strcmp(id, "periodic") == 0 || strcmp(id, "reversed") == 0)
+             ? -1
+             : known(id, views, seed, family, block);
+}
+
+Test(table, says_what_it_shows) {
+  files_answers(known, 5);
+  files_costs(5);
+  Run run = table("4");
+  cr_expect_not_null(strstr(run.out, "\nBy chance: exist 66.67 (always 'yes'), relate 18.33, reason 25.00, read 10.00, "
+                                     "probe 66.67 (always 'no')\n"),
+                     "%s", run.out); /* half of the answers are positive */
+  cr_expect_not_null(strstr(run.out, "\nMonkey: query formers take "));
+  cr_expect_not_null(strstr(run.out, "\nStage II, adapter unfrozen: Alternating, but "));
+  cr_expect_eq(occurrences(run.out, "only Global:"), 0);
+  cr_expect_null(strstr(run.out, "(null)"));
+  cr_expect_null(strstr(run.out, "are left out"));
+  program_free(&run);
+  run = table("3 --format latex");
+  cr_expect_not_null(strstr(run.out, "\\noindent N\\_q=64: Global MOE, and each tile compressed to 4 tokens"), "%s",
+                     run.out);
+  cr_expect_not_null(strstr(run.out, "gamma=75\\%: the same with 75 \\%.\n\n"), "%s", run.out);
+  program_free(&run);
+  run = table("figure1 --format markdown");
+  cr_expect_not_null(strstr(run.out, "\n\nBy chance: exist 66.67"));
+  cr_expect_not_null(strstr(run.out, "\n\nqformer w. alt: the same in turn"), "%s", run.out);
+  program_free(&run);
+}
+
+Test(table, controls_without_results_are_left_out) {
+  static char text[40000];
+  files_answers(without_controls, 3);
+  files_costs(3);
+  Run run = table("4 --csv table4.csv");
+  cr_expect_not_null(strstr(run.out, "\n27 lines of controls without results are left out; `seesaw ablate controls` "
+                                     "makes them.\n"),
+                     "%s", run.out);
+  cr_expect_not_null(strstr(line_with(run.out, "E2E, own learning rate "), " 3 50.00 ± 0.00"), "%s", run.out);
+  cr_expect_eq(occurrences(run.out, "\nText only") + occurrences(run.out, "\nE2E, views mixed"), 0, "%s", run.out);
+  program_free(&run);
+  scratch_read(scratch_path("table4.csv"), text, sizeof text);
+  cr_expect_eq(occurrences(text, "\n"), 1 + 9 + 28, "the file has them");
+}
+
 static void expect_mistake(const char *words, int exit, const char *part) {
   Run run = program_run("%s", words);
   cr_expect_eq(run.exit, exit, "%s: %d", words, run.exit);
@@ -241,6 +362,45 @@ Test(table, mistakes) {
   expect_mistake("table 4 --results .", STATUS_INPUT, "costs.csv");
   files_costs(2);
   expect_mistake("table 4 --results . --csv nowhere/t.csv", STATUS_OUTPUT, "nowhere/t.csv");
+  expect_mistake("table 4 --results . --versus nowhere", STATUS_INPUT, "nowhere/answers.csv");
+  expect_mistake("table 4 --results . --versus . --against e2e", STATUS_USAGE, "give one of them");
   scratch_text("costs.csv", "row\n");
   expect_mistake("table 4 --results .", STATUS_INPUT, "costs.csv: the first line is 'row'");
+}
+
+static int late_seeds(const char *id, Shown views, int64_t seed, int family, int block) {
+  return seed > 2 ? known(id, views, seed, family, block) : -1;
+}
+
+/* One line of answers.csv in ./other, by its beginning, becomes another. */
+static void alter(const char *from, const char *to) {
+  static char text[400000];
+  scratch_read(scratch_path("other/answers.csv"), text, sizeof text);
+  cr_assert_eq(strlen(from), strlen(to));
+  for (char *at = text; (at = strstr(at, from)) != NULL;)
+    memcpy(at, to, strlen(to));
+  scratch_text("other/answers.csv", text);
+}
+
+Test(table, folders_that_cannot_be_compared) {
+  files_answers(late_seeds, 4);
+  files_costs(4);
+  move_to("other");
+  files_answers(known, 2);
+  files_costs(2);
+  expect_mistake("table 4 --results . --versus other", STATUS_INPUT,
+                 ". and other have no row of this table in common, trained with the same seed");
+  files_answers(known, 4);
+  alter(",reason,7,40,20", ",reason,7,41,20");
+  alter(",reason,7,40,18", ",reason,7,41,18");
+  alter(",reason,7,40,4,", ",reason,7,41,4,");
+  expect_mistake("table 4 --results . --versus other", STATUS_INPUT,
+                 "of seed 3, family reason, block 7 the one has 40 items, 0 of them positive, the other 41, 0; compare "
+                 "results of the same --tests and --split");
+  alter(",reason,7,41,", ",reason,7,40,");
+  alter(",exist,2,40,20,10,10,10", ",exist,2,40,20,10,09,11"); /* other pictures: 21 times yes */
+  alter(",exist,2,40,18,9,11,11", ",exist,2,40,18,9,10,12");
+  alter(",exist,2,40,4,2,18,18", ",exist,2,40,4,2,17,19");
+  expect_mistake("table 4 --results . --versus other", STATUS_INPUT,
+                 "of seed 3, family exist, block 2 the one has 40 items, 20 of them positive, the other 40, 21");
 }

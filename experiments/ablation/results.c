@@ -183,6 +183,42 @@ void answers_free(Answers *answers) {
   *answers = (Answers){0};
 }
 
+/* ---- two files ---- */
+
+/* The first run of each seed speaks for all: what items there are was checked when they were read. */
+static Status compare_runs(const ModelRun *run, const char *name, const ModelRun *other, const char *other_name) {
+  for (int family = 0; family < ROW_FAMILIES; family++)
+    for (int block = 0; block < BLOCK_COUNT; block++) {
+      const Counts *one = &run->counts[family][block], *two = &other->counts[family][block];
+      int64_t positive = one->true_positive + one->false_negative,
+              positive_too = two->true_positive + two->false_negative;
+      if (one->items != two->items || positive != positive_too)
+        return status_error(
+            STATUS_INPUT,
+            "%s and %s hold answers to different exams: of seed %" PRId64 ", family %s, block %d the one has %" PRId64
+            " items, %" PRId64 " of them positive, the other %" PRId64 ", %" PRId64
+            "; compare results of the same --tests and --split",
+            name, other_name, run->seed, family_names[family], block, one->items, positive, two->items, positive_too);
+    }
+  return status_ok();
+}
+
+static const ModelRun *first_of_seed(const Answers *answers, int64_t seed) {
+  for (size_t i = 0; i < answers->count; i++)
+    if (answers->runs[i].seed == seed)
+      return &answers->runs[i];
+  return NULL;
+}
+
+Status answers_compare(const Answers *answers, const char *name, const Answers *others, const char *other_name) {
+  for (size_t i = 0; i < answers->count; i++) {
+    const ModelRun *run = &answers->runs[i], *other = first_of_seed(others, run->seed);
+    if (other && (i == 0 || run[-1].seed != run->seed))
+      TRY(compare_runs(run, name, other, other_name));
+  }
+  return status_ok();
+}
+
 /* ---- costs.csv ---- */
 
 enum { COLUMN_PHASE = 2, COLUMN_SAMPLES, COLUMN_STEPS, COLUMN_TFLOP, COLUMN_TOKENS, COLUMN_SECONDS };
@@ -205,15 +241,15 @@ static Status find_cost(Costs *costs, const CsvReader *csv, const char *id, int6
 }
 
 static Status add_phase(const CsvReader *csv, Cost *cost) {
-  enum { PHASES_MOST = sizeof cost->phases / sizeof *cost->phases, LENGTH_MOST = sizeof *cost->phases - 1 };
+  enum { LENGTH_MOST = PHASE_NAME - 1 };
   const char *phase = csv->cells[COLUMN_PHASE];
   if (!*phase || strlen(phase) > LENGTH_MOST)
     return csv_error(csv, "column 'phase' holds '%.40s', which is not a name of 1 to %d bytes", phase, LENGTH_MOST);
   for (size_t i = 0; i < cost->phase_count; i++)
     if (strcmp(cost->phases[i], phase) == 0)
       return csv_error(csv, "row '%s', seed %" PRId64 ", phase %s comes a second time", cost->id, cost->seed, phase);
-  if (cost->phase_count == PHASES_MOST)
-    return csv_error(csv, "row '%s', seed %" PRId64 " has more than %d phases", cost->id, cost->seed, PHASES_MOST);
+  if (cost->phase_count == SCHEME_PHASES)
+    return csv_error(csv, "row '%s', seed %" PRId64 " has more than %d phases", cost->id, cost->seed, SCHEME_PHASES);
   strcpy(cost->phases[cost->phase_count++], phase);
   return status_ok();
 }

@@ -10,6 +10,7 @@
 #define SEESAW_RESULTS_H
 
 #include "rows.h"
+#include "scheme.h"
 #include "statistics.h"
 
 /* What one trained model answered. */
@@ -37,13 +38,18 @@ void answers_free(Answers *answers);
 /* answers_find: the run, or NULL. */
 const ModelRun *answers_find(const Answers *answers, const char *id, Shown views, int64_t seed);
 
+/* answers_compare: are both answers to the same exam? Seeds that both have must have, block by block, as many items,
+ * and of families with a positive answer as many positive ones. Errors: STATUS_INPUT naming both (`name`, `other_name`)
+ * and the first block that differs. */
+Status answers_compare(const Answers *answers, const char *name, const Answers *others, const char *other_name);
+
 /* What one trained model cost. */
 typedef struct Cost {
   const char *id;
   int64_t seed;
-  double samples, tflop; /* of all phases */
-  double image_tokens;   /* a sample, of the last phase: what the model is used with */
-  char phases[16][16];   /* their names */
+  double samples, tflop;                  /* of all phases */
+  double image_tokens;                    /* a sample, of the last phase: what the model is used with */
+  char phases[SCHEME_PHASES][PHASE_NAME]; /* their names, as many and as long as a scheme's */
   size_t phase_count;
 } Cost;
 

@@ -89,6 +89,53 @@ const char *row_ids(void) {
   return ids;
 }
 
+/* The paper has no script for LLaVA-HD, Monkey and E2E: what they are is ours. */
+static const struct {
+  const char *id, *what;
+} meanings[] = {
+    {"baseline", "an MLP on the global view, no tiles; Stages I and III"},
+    {"global_moe", "the mixture of MLP and query former on the global view, no tiles; Stages I and III"},
+    {"nq64", "Global MOE, and each tile compressed to 4 tokens of 36 (64 of 576), all kept; Stages I, II and III"},
+    {"nq196", "the same with 16 tokens a tile (196 of 576 would be 12.25: the next square)"},
+    {"nq144", "the same with 9 tokens a tile (144 of 576)"},
+    {"gamma90", "N_q=144, and in Stage III and the exam the router keeps the best local tokens until they weigh 90 %"},
+    {"gamma75", "the same with 75 %"},
+    {"gamma50", "the same with 50 %"},
+    {"smr", "Global MOE with the family reason among its training questions; no tiles, as the paper's numbers suggest"},
+    {"final", "gamma=75% with the family reason among its training questions"},
+    {"llava_hd",
+     "the MLP on the global view and on all patches of the tiles, none compressed or left out; trained as E2E "
+     "(our definition: no script is public)"},
+    {"monkey", "query formers take the global view and each tile to 9 tokens of 36 (144 of 576); trained as E2E (our "
+               "definition)"},
+    {"e2e", "9 tokens a tile, 75 % kept; adapter and compression trained together on both views, in as many steps as "
+            "Stage I or II alone, then Stage III (our definition)"},
+    {"alternating",
+     "9 tokens a tile, 75 % kept; Stage I the adapter on the global view, Stage II the compression on the "
+     "tiles, Stage III all and the decoder on both"},
+    {"qformer", "a query former and the MLP behind it on the global view, no tiles, trained together in Stage I"},
+    {"qformer_alt", "the same in turn: the MLP alone on all patches, then the query former with the MLP frozen"},
+    {"e2e_samples", "E2E with as many samples before Stage III as Stages I and II have together"},
+    {"e2e_flops", "E2E with as many operations before Stage III as Stages I and II have together"},
+    {"e2e_mix", "E2E, but each batch before Stage III shows the global view, the tiles or both, at random"},
+    {"e2e_rate", "E2E at the learning rate before Stage III that was best for it on validation scenes"},
+    {"unfrozen", "Alternating, but Stage II trains the adapter as well"},
+    {"periodic", "Alternating, but Stages I and II take turns of 25 steps, over and over"},
+    {"reversed", "the compression and the MLP behind it on the tiles first, then the rest of the adapter on the global "
+                 "view, the MLP frozen; then Stage III"},
+    {"local_only", "adapter and compression trained together on the tiles alone, then Stage III"},
+    {"paper_preset", "Alternating with the switches of the paper, not those of the released code (router, slicing, "
+                     "noise, separator)"},
+    {"text_only", "no picture at all: Stage III of the decoder alone, on what questions give away"},
+};
+
+const char *row_what(const char *id) {
+  for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+    if (strcmp(meanings[i].id, id) == 0)
+      return meanings[i].what;
+  return NULL;
+}
+
 bool row_shows_seeds(const Row *row) {
   return row->views == SHOWN_LOCAL && strncmp(row->id, "e2e", 3) == 0;
 }
@@ -96,6 +143,9 @@ bool row_shows_seeds(const Row *row) {
 const char *const views_names[SHOWN_WAYS + 1] = {"both", "global", "local", NULL};
 const char *const family_names[ROW_FAMILIES + 1] = {"exist", "relate", "reason", "read", "probe", NULL};
 const char *const family_benchmarks[ROW_FAMILIES + 1] = {"POPE", "GQA", "SQA", "VQA-T", "AMBER", NULL};
+
+/* relate: one of six colours or of five shapes; reason: one of four choices; read: one of ten letters. */
+const double family_chance[ROW_FAMILIES] = {NAN, 100 * (1 / 6.0 + 1 / 5.0) / 2, 25, 10, NAN};
 
 bool family_is_f1(RowFamily family) {
   return family == ROW_EXIST || family == ROW_PROBE;

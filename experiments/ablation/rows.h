@@ -35,6 +35,10 @@ const char *row_id(const char *id);
 /* row_ids: "baseline,global_moe,..." for help and messages. */
 const char *row_ids(void);
 
+/* row_what: what the row of that id is here, in a few words, as recipe.c and its scheme have it; NULL if no row has it.
+ */
+const char *row_what(const char *id);
+
 /* row_shows_seeds: lines whose every seed is printed always: end-to-end training, tested with local tokens alone,
  * either collapses or does not, and a mean of the two says nothing. */
 bool row_shows_seeds(const Row *row);
@@ -43,6 +47,10 @@ bool row_shows_seeds(const Row *row);
 extern const char *const views_names[SHOWN_WAYS + 1];
 extern const char *const family_names[ROW_FAMILIES + 1];
 extern const char *const family_benchmarks[ROW_FAMILIES + 1];
+
+/* family_chance: accuracy, in percent, of a guess among the answers that a question leaves open (scenes/questions.h);
+ * NaN of a family whose value is F1, which depends on how many answers are positive. */
+extern const double family_chance[ROW_FAMILIES];
 
 /* family_is_f1: its value is F1, of 'yes' for exist as in POPE, of 'no' for probe as in AMBER; accuracy otherwise. */
 bool family_is_f1(RowFamily family);

@@ -1,11 +1,14 @@
 /* statistics.c: values, their spread over seeds, and the bootstrap. */
 #include "statistics.h"
 
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const double TAIL = 0.025; /* beyond either end of an interval */
 
 double counts_value(const Counts *counts, bool f1) {
   int64_t wrong = counts->false_positive + counts->false_negative;
@@ -87,69 +90,130 @@ static Status make_picks(Bootstrap *bootstrap, size_t seeds) {
   return status_ok();
 }
 
-/* sample_mean of one resample. */
-static double resampled_mean(const Bootstrap *bootstrap, size_t draw, const Sample *sample) {
-  const unsigned char *seeds = bootstrap->picks[sample->seeds] + draw * (sample->seeds + BLOCK_COUNT);
-  const unsigned char *blocks = seeds + sample->seeds;
+/* ---- what intervals are of ---- */
+
+/* Seeds and blocks of a sample, any of them more than once or not at all. */
+typedef struct Pick {
+  size_t seed_count, block_count;
+  const unsigned char *seeds, *blocks;
+} Pick;
+
+/* The mean over families of one, one - other, or one / other. */
+typedef struct Statistic {
+  size_t families;
+  const Sample *one, *other; /* other: NULL for one alone */
+  bool ratio;
+  double least, most; /* that it can be at all */
+} Statistic;
+
+/* sample_mean of what is picked. */
+static double picked_mean(const Sample *sample, const Pick *pick) {
   double total = 0;
-  for (size_t i = 0; i < sample->seeds; i++) {
+  for (size_t i = 0; i < pick->seed_count; i++) {
     Counts sum = {0};
-    for (int block = 0; block < BLOCK_COUNT; block++)
-      add(&sum, &sample->blocks[seeds[i]][blocks[block]]);
+    for (size_t j = 0; j < pick->block_count; j++)
+      add(&sum, &sample->blocks[pick->seeds[i]][pick->blocks[j]]);
     total += counts_value(&sum, sample->f1);
   }
-  return total / (double)sample->seeds;
+  return total / (double)pick->seed_count;
 }
 
-static Interval percentile_interval(double *values, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (isnan(values[i]))
-      return (Interval){NAN, NAN};
+static double picked_value(const Statistic *statistic, const Pick *pick) {
+  double total = 0;
+  for (size_t family = 0; family < statistic->families; family++) {
+    double one = picked_mean(&statistic->one[family], pick);
+    double other = statistic->other ? picked_mean(&statistic->other[family], pick) : 0;
+    total += statistic->ratio ? one / other : one - other;
+  }
+  return total / (double)statistic->families;
+}
+
+/* ---- intervals ---- */
+
+/* How sure one is of a variance: its unbiased estimate, what a bootstrap makes of that, and the degrees of freedom. */
+typedef struct Component {
+  double variance, bootstrap, freedom;
+} Component;
+
+/* From `count` values that each leave one out (the jackknife). One seed tells nothing: none, of no weight. */
+static Component component_of(const double *left_out, size_t count) {
+  if (count < 2)
+    return (Component){0, 0, 1};
+  double n = (double)count, variance = gsl_stats_variance(left_out, 1, count) * (n - 1) * (n - 1) / n;
+  return (Component){variance, variance * (n - 1) / n, n - 1};
+}
+
+/* By how much a percentile interval must be stretched; header. */
+static double stretch_of(Component seeds, Component blocks) {
+  double variance = seeds.variance + blocks.variance;
+  if (!(variance > 0))
+    return 1; /* nothing varies: the interval is a point */
+  double freedom =
+      variance * variance /
+      (seeds.variance * seeds.variance / seeds.freedom + blocks.variance * blocks.variance / blocks.freedom);
+  double shrunk = variance / (seeds.bootstrap + blocks.bootstrap);
+  return sqrt(shrunk) * gsl_cdf_tdist_Qinv(TAIL, freedom) / gsl_cdf_ugaussian_Qinv(TAIL);
+}
+
+/* *value: of the sample as it is. */
+static double measure_stretch(const Statistic *statistic, size_t seeds, double *value) {
+  unsigned char order[SEEDS_MOST + BLOCK_COUNT], others[SEEDS_MOST + BLOCK_COUNT];
+  double without_seed[SEEDS_MOST], without_block[BLOCK_COUNT];
+  for (size_t i = 0; i < sizeof order; i++)
+    order[i] = (unsigned char)i;
+  *value = picked_value(statistic, &(Pick){seeds, BLOCK_COUNT, order, order});
+  memcpy(others, order + 1, sizeof others - 1); /* all but i: those before i, then those behind it */
+  for (size_t i = 0; seeds > 1 && i < seeds; others[i] = order[i], i++)
+    without_seed[i] = picked_value(statistic, &(Pick){seeds - 1, BLOCK_COUNT, others, order});
+  memcpy(others, order + 1, sizeof others - 1);
+  for (size_t i = 0; i < BLOCK_COUNT; others[i] = order[i], i++)
+    without_block[i] = picked_value(statistic, &(Pick){seeds, BLOCK_COUNT - 1, order, others});
+  return stretch_of(component_of(without_seed, seeds), component_of(without_block, BLOCK_COUNT));
+}
+
+/* The percentiles' distances from the value, stretched; within what is possible. */
+static Interval stretched_interval(const Statistic *statistic, size_t seeds, double *values, size_t count) {
+  double value, stretch = measure_stretch(statistic, seeds, &value);
   gsl_sort(values, 1, count);
-  return (Interval){gsl_stats_quantile_from_sorted_data(values, 1, count, 0.025),
-                    gsl_stats_quantile_from_sorted_data(values, 1, count, 0.975)};
+  double low = gsl_stats_quantile_from_sorted_data(values, 1, count, TAIL);
+  double high = gsl_stats_quantile_from_sorted_data(values, 1, count, 1 - TAIL);
+  return (Interval){fmax(value - stretch * (value - low), statistic->least),
+                    fmin(value + stretch * (high - value), statistic->most)};
+}
+
+static Status bootstrap_interval(Bootstrap *bootstrap, const Statistic *statistic, Interval *interval) {
+  size_t seeds = statistic->one->seeds;
+  *interval = (Interval){NAN, NAN};
+  for (size_t family = 0; family < statistic->families; family++) {
+    size_t partners = statistic->other ? statistic->other[family].seeds : seeds;
+    REQUIRE(statistic->one[family].seeds == seeds && partners == seeds, "%zu seeds against %zu", seeds, partners);
+  }
+  if (seeds == 0)
+    return status_ok();
+  TRY(make_picks(bootstrap, seeds));
+  for (size_t draw = 0; draw < bootstrap->draws; draw++) {
+    const unsigned char *picks = bootstrap->picks[seeds] + draw * (seeds + BLOCK_COUNT);
+    bootstrap->values[draw] = picked_value(statistic, &(Pick){seeds, BLOCK_COUNT, picks, picks + seeds});
+    if (isnan(bootstrap->values[draw]))
+      return status_ok();
+  }
+  *interval = stretched_interval(statistic, seeds, bootstrap->values, bootstrap->draws);
+  return status_ok();
 }
 
 Status bootstrap_mean(Bootstrap *bootstrap, const Sample *sample, Interval *interval) {
-  *interval = (Interval){NAN, NAN};
-  if (sample->seeds == 0)
-    return status_ok();
-  TRY(make_picks(bootstrap, sample->seeds));
-  for (size_t draw = 0; draw < bootstrap->draws; draw++)
-    bootstrap->values[draw] = resampled_mean(bootstrap, draw, sample);
-  *interval = percentile_interval(bootstrap->values, bootstrap->draws);
-  return status_ok();
+  return bootstrap_interval(bootstrap, &(Statistic){.families = 1, .one = sample, .least = 0, .most = 100}, interval);
 }
 
 Status bootstrap_difference(Bootstrap *bootstrap, const Sample *one, const Sample *other, Interval *interval) {
-  REQUIRE(one->seeds == other->seeds, "%zu seeds against %zu", one->seeds, other->seeds);
-  *interval = (Interval){NAN, NAN};
-  if (one->seeds == 0)
-    return status_ok();
-  TRY(make_picks(bootstrap, one->seeds));
-  for (size_t draw = 0; draw < bootstrap->draws; draw++)
-    bootstrap->values[draw] = resampled_mean(bootstrap, draw, one) - resampled_mean(bootstrap, draw, other);
-  *interval = percentile_interval(bootstrap->values, bootstrap->draws);
-  return status_ok();
+  const Statistic statistic = {.families = 1, .one = one, .other = other, .least = -100, .most = 100};
+  return bootstrap_interval(bootstrap, &statistic, interval);
 }
 
 Status bootstrap_ratio(Bootstrap *bootstrap, size_t families, const Sample *one, const Sample *other,
                        Interval *interval) {
-  *interval = (Interval){NAN, NAN};
-  for (size_t family = 0; family < families; family++) {
-    REQUIRE(one[family].seeds == other[family].seeds, "%zu seeds against %zu", one[family].seeds, other[family].seeds);
-    if (one[family].seeds == 0)
-      return status_ok();
-    TRY(make_picks(bootstrap, one[family].seeds));
-  }
-  for (size_t draw = 0; draw < bootstrap->draws; draw++) {
-    double total = 0;
-    for (size_t family = 0; family < families; family++)
-      total += resampled_mean(bootstrap, draw, &one[family]) / resampled_mean(bootstrap, draw, &other[family]);
-    bootstrap->values[draw] = total / (double)families;
-  }
-  *interval = percentile_interval(bootstrap->values, bootstrap->draws);
-  return status_ok();
+  const Statistic statistic = {families, one, other, .ratio = true, .least = 0, .most = INFINITY};
+  return bootstrap_interval(bootstrap, &statistic, interval);
 }
 
 const char *interval_verdict(Interval interval, size_t seeds) {

@@ -4,14 +4,14 @@
 #include <math.h>
 #include <string.h>
 
-/* The runs of a row, by seed; with `partner`, only those whose seed it has too. Gives how many. */
-static size_t gather(const Answers *answers, const char *id, Shown views, const char *partner,
+/* The runs of a row, by seed; with `partner`, only those whose seed it has too, in its answers. Gives how many. */
+static size_t gather(const Answers *answers, const char *id, Shown views, const char *partner, const Answers *partners,
                      const ModelRun *runs[SEEDS_MOST]) {
   size_t count = 0;
   for (size_t i = 0; i < answers->count; i++) {
     const ModelRun *run = &answers->runs[i];
     if (run->views == views && strcmp(run->id, id) == 0 &&
-        (!partner || answers_find(answers, partner, views, run->seed)))
+        (!partner || answers_find(partners, partner, views, run->seed)))
       runs[count++] = run;
   }
   return count;
@@ -47,7 +47,7 @@ static void add_costs(const Costs *costs, Summary *summary) {
 Status summary_make(const Row *row, const Answers *answers, const Costs *costs, Bootstrap *bootstrap,
                     Summary *summary) {
   *summary = (Summary){.row = row};
-  summary->seeds = gather(answers, row->id, row->views, NULL, summary->runs);
+  summary->seeds = gather(answers, row->id, row->views, NULL, NULL, summary->runs);
   for (int family = 0; family < ROW_FAMILIES; family++) {
     Sample sample = sample_of(summary->runs, summary->seeds, family);
     summary->mean[family] = sample_mean(&sample);
@@ -58,13 +58,13 @@ Status summary_make(const Row *row, const Answers *answers, const Costs *costs, 
   return status_ok();
 }
 
-Status difference_make(const Row *row, const char *against, const Answers *answers, Bootstrap *bootstrap,
-                       Difference *difference) {
+Status difference_make(const Row *row, const Answers *answers, const char *against, const Answers *others,
+                       Bootstrap *bootstrap, Difference *difference) {
   const ModelRun *ours[SEEDS_MOST], *theirs[SEEDS_MOST];
   Sample one[ROW_FAMILIES], other[ROW_FAMILIES];
   *difference = (Difference){0};
-  difference->seeds = gather(answers, row->id, row->views, against, ours);
-  size_t partners = gather(answers, against, row->views, row->id, theirs);
+  difference->seeds = gather(answers, row->id, row->views, against, others, ours);
+  size_t partners = gather(others, against, row->views, row->id, answers, theirs);
   REQUIRE(partners == difference->seeds, "%zu seeds against %zu", difference->seeds, partners);
   for (int family = 0; family < ROW_FAMILIES; family++) {
     one[family] = sample_of(ours, difference->seeds, family);

@@ -19,7 +19,8 @@ Status summary_make(const Row *row, const Answers *answers, const Costs *costs, 
 /* run_value: one model's value on a family, in percent. */
 double run_value(const ModelRun *run, RowFamily family);
 
-/* A row less a reference row (with the same views), paired: over the seeds that both have. */
+/* A row less a reference row with the same views, perhaps of other result files, paired: over the seeds that both have.
+ */
 typedef struct Difference {
   size_t seeds; /* that both have; 0: all that follows is NaN */
   double mean[ROW_FAMILIES];
@@ -28,8 +29,9 @@ typedef struct Difference {
   Interval ratio_interval;
 } Difference;
 
-/* difference_make: Errors: STATUS_MEMORY. */
-Status difference_make(const Row *row, const char *against, const Answers *answers, Bootstrap *bootstrap,
-                       Difference *difference);
+/* difference_make: of the row in `answers` from `against` in `others`, which are answers to the same questions
+ * (answers_compare). Errors: STATUS_MEMORY. */
+Status difference_make(const Row *row, const Answers *answers, const char *against, const Answers *others,
+                       Bootstrap *bootstrap, Difference *difference);
 
 #endif
