@@ -308,7 +308,11 @@ static Status run_workers(const Plan *plan, size_t count, int threads, bool prep
 static Status check_plan(const Plan *plan) {
   if (!*plan->model)
     return status_error(STATUS_USAGE, "which pretrained pair? --model DIR, as `seesaw scenes pretrain` writes it");
-  return device_check(plan->device, plan->dtype);
+  TRY(device_check(plan->device, plan->dtype));
+  return access(plan->schemes, R_OK) == 0
+             ? status_ok()
+             : status_error(STATUS_INPUT, "there is no folder of schemes %s: --schemes DIR names the one that there is",
+                            plan->schemes);
 }
 
 /* Here, and not in a worker, since no process is started any more. */
@@ -408,9 +412,9 @@ static Status make_page(const Plan *plan, const Command *command) {
 
 /* ---- the command ---- */
 
-/* What the user may leave open, since a probe and a page need less. */
+/* What the user may leave open, since a probe and a page need less; and where the schemes are. */
 typedef struct Given {
-  bool seeds, split, tests;
+  bool seeds, split, tests, schemes;
 } Given;
 
 /* Is it the word, or the word and a colon? *rows: those behind it. */
@@ -433,6 +437,30 @@ static Status choose(const char *operand, const Given *given, Plan *plan) {
   plan->seeds = given->seeds ? plan->seeds : 3;
   plan->tests = given->tests ? plan->tests : 256;
   return choose_rows(probed, &plan->rows);
+}
+
+/* The schemes that are installed beside the program; NULL where it is not installed. The caller frees. */
+static char *installed_schemes(void) {
+  char program[4096];
+  ssize_t length = readlink("/proc/self/exe", program, sizeof program);
+  char *path = NULL;
+  if (length <= 0 || length == (ssize_t)sizeof program)
+    return NULL;
+  while (length > 0 && program[length - 1] != '/')
+    length--;
+  if (asprintf(&path, "%.*s../share/seesaw/schemes/scenes", (int)length, program) < 0)
+    return NULL;
+  if (access(path, R_OK) == 0)
+    return path;
+  free(path);
+  return NULL;
+}
+
+/* The folder that the options name, or, where they name none and the sources are not here, the installed one. The
+ * caller frees; NULL when memory is out. */
+static char *find_schemes(const Plan *plan, const Given *given) {
+  char *installed = given->schemes || access(plan->schemes, R_OK) == 0 ? NULL : installed_schemes();
+  return installed ? installed : strdup(plan->schemes);
 }
 
 /* Phases that are measured as they are trained lie apart from those that are not. */
@@ -476,7 +504,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
        .given = &given.tests},
       {"examples", OPTION_INTEGER, &plan.examples, "N", "scenes of the page", 1, 1000},
       {"scale", OPTION_REAL, &plan.scale, "F", "of every phase's samples", 1e-6, 1000},
-      {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files"},
+      {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files; if it is not there: as installed",
+       .given = &given.schemes},
       {"runs", OPTION_TEXT, &plan.runs, "DIR", "folder of what is under way and done"},
       {"features", OPTION_TEXT, &plan.features, "DIR", "folder of the tower's features, which any runs may share"},
       {"results", OPTION_TEXT, &plan.results, "DIR", "folder of the result files"},
@@ -526,5 +555,12 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
     return status_error(STATUS_USAGE,
                         "which rows? table3, table4, figure1, controls, all, a list of rows, probe, or page");
   TRY(choose(operand[0], &given, &plan));
-  return ablate_in_folder(&plan, &command);
+  char *schemes = find_schemes(&plan, &given);
+  Status status = status_error(STATUS_MEMORY, "not enough memory for a path");
+  if (schemes) {
+    plan.schemes = schemes;
+    status = ablate_in_folder(&plan, &command);
+  }
+  free(schemes);
+  return status;
 }

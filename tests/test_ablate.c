@@ -225,7 +225,9 @@ Test(ablate, refuses_what_it_cannot_do) {
   program_refuses(2, "split", "ablate e2e --model pair --split train");
   program_refuses(6, "cuda", "ablate e2e --model pair --device cuda");
   expect_failure(3, "nowhere", "ablate e2e --model nowhere --schemes '" SCHEMES "'");
-  expect_failure(3, "nowhere/e2e.ini", "ablate e2e --model pair --schemes nowhere");
+  expect_failure(3, "no folder of schemes experiments/schemes/scenes: --schemes DIR", "ablate e2e --model pair");
+  expect_failure(3, "schemes nowhere", "ablate e2e --model pair --schemes nowhere");
+  expect_failure(3, "pair/e2e.ini", "ablate e2e --model pair --schemes pair");
   scratch_text("file", "in the way");
   expect_failure(4, "file", "ablate text_only " SMALL "--seeds 1 --runs file");
   expect_failure(4, "file", "ablate text_only " SMALL "--seeds 1 --features file");
