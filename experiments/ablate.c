@@ -1,9 +1,11 @@
 /* ablate.c: `seesaw ablate`: trains and tests the rows of the tables, each with several seeds, in several processes;
  * stopped at any moment it goes on where it was. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +78,9 @@ static Status choose_rows(const char *what, Rows *rows) {
 
 /* ---- the plan ---- */
 
+/* Of a job in this run. A diverged one would diverge again: it is not tried twice. */
+enum { JOB_OPEN, JOB_DONE, JOB_DIVERGED };
+
 typedef struct Plan {
   const char *what, *model, *schemes, *runs, *features, *results, *split, *device, *dtype;
   int64_t seeds, first_seed, jobs, pictures, tests, examples;
@@ -84,6 +89,7 @@ typedef struct Plan {
   char *folder; /* of phases and jobs: runs, or one in it */
   Rows rows;
   Ranks ranks;
+  atomic_uchar *outcomes; /* of the jobs, as far as this rank knows; its processes share them */
 } Plan;
 
 /* What a process opens for itself. */
@@ -131,22 +137,67 @@ static size_t job_count(const Plan *plan) {
   return plan->rows.count * (size_t)plan->seeds;
 }
 
+/* How many jobs of the run have this outcome. */
+static size_t count_jobs(const Plan *plan, int outcome) {
+  size_t count = 0;
+  for (size_t i = 0; i < job_count(plan); i++)
+    count += plan->outcomes[i] == outcome;
+  return count;
+}
+
 /* ---- workers ---- */
+
+/* A failure with the job that it is of. */
+static Status name_job(Status status, const Recipe *recipe, uint64_t seed) {
+  return status.code == STATUS_OK
+             ? status
+             : status_error(status.code, "row %s, seed %llu: %s", recipe->id, (unsigned long long)seed, status.message);
+}
+
+static void complain(const Status *status) {
+  fprintf(stderr, "seesaw: %s\n", status->message);
+}
+
+/* Was the job done before, by whomever? */
+static Status look_at_job(const Plan *plan, const Setting *setting, size_t i) {
+  uint64_t seed;
+  const Recipe *recipe = job_at(plan, i, &seed);
+  bool done;
+  TRY(name_job(job_done(setting, recipe, seed, &done), recipe, seed));
+  if (done)
+    plan->outcomes[i] = JOB_DONE;
+  return status_ok();
+}
+
+/* A job that diverged is reported, and no failure of the run: the other rows do not depend on it. */
+static Status try_job(const Plan *plan, const Setting *setting, size_t i, bool *taken) {
+  uint64_t seed;
+  const Recipe *recipe = job_at(plan, i, &seed);
+  bool busy;
+  TRY(name_job(job_busy(setting, recipe, seed, &busy), recipe, seed));
+  if (busy)
+    return status_ok();
+  Status status = name_job(job_run(setting, recipe, seed, taken), recipe, seed);
+  if (status.code == STATUS_NUMERICS) {
+    complain(&status);
+    plan->outcomes[i] = JOB_DIVERGED;
+    return status_ok();
+  }
+  if (status.code == STATUS_OK && *taken)
+    plan->outcomes[i] = JOB_DONE;
+  return status;
+}
 
 /* The first job that is not done and that no other worker holds up. *left: there are some that are not done. */
 static Status take_job(const Plan *plan, const Setting *setting, bool *left, bool *taken) {
   *left = *taken = false;
   for (size_t i = 0; i < job_count(plan) && !*taken; i++) {
-    uint64_t seed;
-    const Recipe *recipe = job_at(plan, i, &seed);
-    bool done, busy = false;
-    TRY(job_done(setting, recipe, seed, &done));
-    if (done)
+    if (plan->outcomes[i] == JOB_OPEN)
+      TRY(look_at_job(plan, setting, i));
+    if (plan->outcomes[i] != JOB_OPEN)
       continue;
     *left = true;
-    TRY(job_busy(setting, recipe, seed, &busy));
-    if (!busy)
-      TRY(job_run(setting, recipe, seed, taken));
+    TRY(try_job(plan, setting, i, taken));
   }
   return status_ok();
 }
@@ -162,16 +213,17 @@ static Status work(const Plan *plan, const Setting *setting) {
   return status_ok();
 }
 
-/* Features first, with all threads, so that workers only read them. */
+/* Reads every row's scheme, before hours of work. Then features, with all threads, so that workers only read them. */
 static Status prepare(const Plan *plan, Setting *setting) {
   setting->quiet = false;
+  for (size_t i = 0; i < job_count(plan); i++)
+    TRY(look_at_job(plan, setting, i));
   for (size_t i = 0; i < job_count(plan); i++) {
     uint64_t seed;
     const Recipe *recipe = job_at(plan, i, &seed);
-    bool done, first = i % plan->rows.count == 0 || recipe->paper;
-    TRY(job_done(setting, recipe, seed, &done)); /* reads every row's scheme, before hours of work */
-    if (first && !done)
-      TRY(job_prepare(setting, recipe, seed));
+    bool first = i % plan->rows.count == 0 || recipe->paper;
+    if (first && plan->outcomes[i] == JOB_OPEN)
+      TRY(name_job(job_prepare(setting, recipe, seed), recipe, seed));
   }
   return status_ok();
 }
@@ -196,25 +248,14 @@ static Status start_worker(const Plan *plan, int threads, bool prepares, pid_t *
   if (*child == 0) {
     Status status = be_worker(plan, threads, prepares);
     if (status.code != STATUS_OK && status.code != STATUS_INTERRUPTED)
-      fprintf(stderr, "seesaw: %s\n", status.message);
+      complain(&status);
     fflush(NULL);
     _exit((int)status.code);
   }
   return status_ok();
 }
 
-static size_t jobs_done(const Plan *plan) {
-  const Setting setting = {.folder = plan->folder, .probed = plan->probed};
-  size_t done = 0;
-  for (size_t i = 0; i < job_count(plan); i++) {
-    uint64_t seed;
-    const Recipe *recipe = job_at(plan, i, &seed);
-    done += job_answered(&setting, recipe, seed);
-  }
-  return done;
-}
-
-/* Waits for all; the first failure stops the others. */
+/* Waits for all; the first failure, which is not of one row alone, stops the others. */
 static Status wait_for(const Plan *plan, const pid_t *children, size_t count) {
   Progress progress;
   Status result = status_ok();
@@ -230,13 +271,13 @@ static Status wait_for(const Plan *plan, const pid_t *children, size_t count) {
         result = exited == STATUS_INTERRUPTED
                      ? status_error(STATUS_INTERRUPTED, "interrupted; the same command goes on")
                  : exited > 0 ? status_error((StatusCode)exited, "a worker stopped; its message is above")
-                              : status_error(STATUS_NUMERICS, "a worker was killed; the same command goes on");
+                              : status_error(STATUS_UNAVAILABLE, "a worker was killed; the same command goes on");
         for (size_t i = 0; i < count; i++)
           kill(children[i], SIGTERM);
       }
       continue;
     }
-    progress_update(&progress, (double)jobs_done(plan));
+    progress_update(&progress, (double)(job_count(plan) - count_jobs(plan, JOB_OPEN)));
     usleep(200000);
   }
   progress_end(&progress);
@@ -267,13 +308,38 @@ static Status run_workers(const Plan *plan, size_t count, int threads, bool prep
 static Status check_plan(const Plan *plan) {
   if (!*plan->model)
     return status_error(STATUS_USAGE, "which pretrained pair? --model DIR, as `seesaw scenes pretrain` writes it");
-  return device_check(plan->device, plan->dtype);
+  TRY(device_check(plan->device, plan->dtype));
+  return access(plan->schemes, R_OK) == 0
+             ? status_ok()
+             : status_error(STATUS_INPUT, "there is no folder of schemes %s: --schemes DIR names the one that there is",
+                            plan->schemes);
 }
 
+/* Here, and not in a worker, since no process is started any more. */
 static Status collect_results(const Plan *plan, const Command *command) {
-  char like[96];
-  snprintf(like, sizeof like, "%s-%llu", plan->rows.recipe[0]->id, (unsigned long long)plan->first_seed);
-  return collect(plan->folder, plan->probed, plan->results, like, command, (uint64_t)plan->first_seed);
+  Office office;
+  Status status = open_office(&office, plan, all_threads());
+  if (status.code == STATUS_OK)
+    status = collect(&office.setting, plan->results, command, (uint64_t)plan->first_seed);
+  close_office(&office);
+  return status;
+}
+
+/* What diverged, in a line, as the code and the sentence of the whole run. */
+static Status judge_outcomes(const Plan *plan) {
+  size_t diverged = count_jobs(plan, JOB_DIVERGED);
+  if (diverged == 0)
+    return status_ok();
+  fprintf(stderr, "diverged:");
+  for (size_t i = 0; i < job_count(plan); i++) {
+    uint64_t seed;
+    const Recipe *recipe = job_at(plan, i, &seed);
+    if (plan->outcomes[i] == JOB_DIVERGED)
+      fprintf(stderr, " %s-%llu", recipe->id, (unsigned long long)seed);
+  }
+  fprintf(stderr, "\n");
+  return status_error(STATUS_NUMERICS, "%zu of %zu jobs diverged, as said above; the results are those of the others",
+                      diverged, job_count(plan));
 }
 
 /* One for each core, or for the GPU: two on one would only take turns. */
@@ -281,17 +347,38 @@ static size_t usual_workers(const Plan *plan) {
   return strcmp(plan->device, "cuda") == 0 ? 1 : (size_t)all_threads();
 }
 
-static Status ablate(Plan *plan, const Command *command) {
-  size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : usual_workers(plan);
-  int threads = all_threads() / (int)workers;
+static Status prepare_all(const Plan *plan) {
   TRY(check_plan(plan));
   TRY(folder_create(plan->features));
-  if (plan->ranks.rank == 0)
-    TRY(run_workers(plan, 1, all_threads(), true));
-  TRY(ranks_agree(status_ok()));
+  return plan->ranks.rank == 0 ? run_workers(plan, 1, all_threads(), true) : status_ok();
+}
+
+static Status train_all(const Plan *plan) {
+  size_t workers = plan->jobs > 0 ? (size_t)plan->jobs : usual_workers(plan);
+  int threads = all_threads() / (int)workers;
   TRY(run_workers(plan, workers, threads > 0 ? threads : 1, false));
-  TRY(ranks_agree(status_ok()));
-  return plan->ranks.rank == 0 ? collect_results(plan, command) : status_ok();
+  return judge_outcomes(plan);
+}
+
+/* Every rank comes to every agreement, whatever failed. */
+static Status ablate(const Plan *plan, const Command *command) {
+  TRY(ranks_agree(prepare_all(plan)));
+  Status trained = ranks_agree(train_all(plan)), collected = status_ok();
+  if (plan->ranks.rank == 0 && (trained.code == STATUS_OK || trained.code == STATUS_NUMERICS))
+    collected = collect_results(plan, command);
+  TRY(ranks_agree(collected));
+  return trained;
+}
+
+static Status ablate_with_outcomes(Plan *plan, const Command *command) {
+  size_t size = job_count(plan) * sizeof *plan->outcomes;
+  void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED)
+    return ranks_agree(status_error(STATUS_MEMORY, "not enough memory for %zu jobs", job_count(plan)));
+  plan->outcomes = shared; /* zeros: all are open */
+  Status status = ablate(plan, command);
+  munmap(shared, size);
+  return status;
 }
 
 /* ---- the page of examples ---- */
@@ -314,12 +401,10 @@ static Status write_page(const Plan *plan, const char *folder, const char *line)
 }
 
 static Status make_page(const Plan *plan, const Command *command) {
-  TRY(check_plan(plan));
-  if (plan->ranks.rank != 0)
-    return ranks_agree(status_ok());
   char *folder = path_join(plan->results, "page"), *line = options_line(command);
-  Status status =
-      folder && line ? write_page(plan, folder, line) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  Status status = folder && line ? check_plan(plan) : status_error(STATUS_MEMORY, "not enough memory for a path");
+  if (status.code == STATUS_OK && plan->ranks.rank == 0)
+    status = write_page(plan, folder, line);
   free(folder);
   free(line);
   return ranks_agree(status);
@@ -327,9 +412,9 @@ static Status make_page(const Plan *plan, const Command *command) {
 
 /* ---- the command ---- */
 
-/* What the user may leave open, since a probe and a page need less. */
+/* What the user may leave open, since a probe and a page need less; and where the schemes are. */
 typedef struct Given {
-  bool seeds, split, tests;
+  bool seeds, split, tests, schemes;
 } Given;
 
 /* Is it the word, or the word and a colon? *rows: those behind it. */
@@ -354,12 +439,36 @@ static Status choose(const char *operand, const Given *given, Plan *plan) {
   return choose_rows(probed, &plan->rows);
 }
 
+/* The schemes that are installed beside the program; NULL where it is not installed. The caller frees. */
+static char *installed_schemes(void) {
+  char program[4096];
+  ssize_t length = readlink("/proc/self/exe", program, sizeof program);
+  char *path = NULL;
+  if (length <= 0 || length == (ssize_t)sizeof program)
+    return NULL;
+  while (length > 0 && program[length - 1] != '/')
+    length--;
+  if (asprintf(&path, "%.*s../share/seesaw/schemes/scenes", (int)length, program) < 0)
+    return NULL;
+  if (access(path, R_OK) == 0)
+    return path;
+  free(path);
+  return NULL;
+}
+
+/* The folder that the options name, or, where they name none and the sources are not here, the installed one. The
+ * caller frees; NULL when memory is out. */
+static char *find_schemes(const Plan *plan, const Given *given) {
+  char *installed = given->schemes || access(plan->schemes, R_OK) == 0 ? NULL : installed_schemes();
+  return installed ? installed : strdup(plan->schemes);
+}
+
 /* Phases that are measured as they are trained lie apart from those that are not. */
 static Status ablate_in_folder(Plan *plan, const Command *command) {
   plan->folder = plan->probed ? path_join(plan->runs, "probed") : strdup(plan->runs);
   Status status = plan->folder ? status_ok() : status_error(STATUS_MEMORY, "not enough memory for a path");
   if (status.code == STATUS_OK)
-    status = plan->paged ? make_page(plan, command) : ablate(plan, command);
+    status = plan->paged ? make_page(plan, command) : ablate_with_outcomes(plan, command);
   free(plan->folder);
   return status;
 }
@@ -395,7 +504,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
        .given = &given.tests},
       {"examples", OPTION_INTEGER, &plan.examples, "N", "scenes of the page", 1, 1000},
       {"scale", OPTION_REAL, &plan.scale, "F", "of every phase's samples", 1e-6, 1000},
-      {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files"},
+      {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files; if it is not there: as installed",
+       .given = &given.schemes},
       {"runs", OPTION_TEXT, &plan.runs, "DIR", "folder of what is under way and done"},
       {"features", OPTION_TEXT, &plan.features, "DIR", "folder of the tower's features, which any runs may share"},
       {"results", OPTION_TEXT, &plan.results, "DIR", "folder of the result files"},
@@ -409,7 +519,9 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
           "Trains each row's model by its scheme from the pretrained pair, with each seed, and asks it the questions "
           "of the exam. Rows share the phases in which they do not differ. Stopped at any moment, the same command "
           "goes "
-          "on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read.\n"
+          "on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read: of all "
+          "rows and seeds in RUNS that these options and the scheme files, as they are now, would give again; others "
+          "are named and left out. A row that diverges is named, the others go on, and the exit status is 7.\n"
           "Answers are the same bytes for any number of processes and interruptions on one device. Those of another "
           "--device or --dtype are not promised to be the cpu's: sums are taken in another order. So phases, features "
           "and answers of each are kept apart, in the same folders.\n"
@@ -443,5 +555,12 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
     return status_error(STATUS_USAGE,
                         "which rows? table3, table4, figure1, controls, all, a list of rows, probe, or page");
   TRY(choose(operand[0], &given, &plan));
-  return ablate_in_folder(&plan, &command);
+  char *schemes = find_schemes(&plan, &given);
+  Status status = status_error(STATUS_MEMORY, "not enough memory for a path");
+  if (schemes) {
+    plan.schemes = schemes;
+    status = ablate_in_folder(&plan, &command);
+  }
+  free(schemes);
+  return status;
 }

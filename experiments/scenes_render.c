@@ -31,13 +31,29 @@ static Status render_picture(const SceneFeedPlan *feed, const char *folder, size
   return status;
 }
 
+/* data.json names pictures from its own folder. */
+static Status name_picture(Record *record) {
+  char *path = path_join("images", record->image);
+  cJSON *name = path ? cJSON_CreateString(path) : NULL;
+  free(path);
+  if (!name)
+    return status_error(STATUS_MEMORY, "not enough memory for the name of a picture");
+  cJSON_ReplaceItemInObjectCaseSensitive(record->json, "image", name);
+  record->image = cJSON_GetStringValue(name);
+  return status_ok();
+}
+
 /* The record's JSON goes into the list. */
 static Status render_one(const SceneFeedPlan *feed, const char *folder, size_t index, cJSON *list) {
   Record record;
   TRY(scene_record(feed, index, &record));
   Status status = render_picture(feed, folder, index, record.image);
-  cJSON_AddItemToArray(list, record.json);
-  record.json = NULL;
+  if (status.code == STATUS_OK)
+    status = name_picture(&record);
+  if (status.code == STATUS_OK) {
+    cJSON_AddItemToArray(list, record.json);
+    record.json = NULL;
+  }
   record_free(&record);
   return status;
 }
@@ -98,8 +114,9 @@ Status command_scenes_render(int argc, char **argv, Ranks ranks) {
       .name = "scenes render",
       .summary = "pictures and conversations of the small experiments' world, as files",
       .description =
-          "Writes PNG pictures and data.json, a list of conversations in LLaVA's format, which `seesaw train` "
-          "reads. A scene depends on seed, split and its number only.",
+          "Writes PNG pictures and data.json, a list of conversations in LLaVA's format, which `seesaw train "
+          "--data NAME=DIR/data.json` reads: it names pictures from its own folder. A scene depends on seed, split and "
+          "its number only.",
       .examples = "seesaw scenes render --out scenes --count 100\n"
                   "seesaw scenes render --out questions --talk questions --families read,exist --rounds 2\n",
       .options = options,

@@ -26,7 +26,9 @@ typedef struct Training {
   DataList data;
   OpenModel open;
   Tokenizer *tokenizer;
-  cJSON *phases; /* of the report */
+  Features *features;  /* stay open from phase to phase while they are of the same data and weights */
+  const char *seen_in; /* the data that they are of */
+  cJSON *phases;       /* of the report */
 } Training;
 
 /* ---- data ---- */
@@ -40,7 +42,8 @@ static bool is_checked(const Training *t, size_t phase) {
   return false;
 }
 
-/* Reads all conversations of all phases once, so that what is wrong with one shows now and not after days. */
+/* Reads all conversations of all phases once and looks for their pictures, so that what is wrong with one shows now and
+ * not after days. */
 static Status check_phase(const Training *t, const Phase *phase) {
   Feed feed;
   FeedCount count = {0};
@@ -114,41 +117,80 @@ static Status write_report(Training *t) {
   return status;
 }
 
+/* ---- what frozen CLIP sees ---- */
+
+static bool moves_vision(const Phase *phase) {
+  return phase_groups(phase) >> GROUP_VISION & 1;
+}
+
+/* Is it worth it, and is there room? A resumed run must come to the same answer, so what is free now does not count. */
+static bool fits_in_memory(const Training *t, const Phase *phase, size_t conversations) {
+  size_t samples = 0;
+  for (size_t i = 0; i < t->scheme.count; i++) {
+    const Phase *other = &t->scheme.phases[i];
+    if (strcmp(other->data, phase->data) == 0 && !moves_vision(other))
+      samples += phase_samples(other, conversations);
+  }
+  return samples >= conversations &&
+         host_fits(4.0 * (double)features_most_bytes(&t->open.store.model->config, conversations));
+}
+
+/* The folder where a phase's features are kept, "" for memory; NULL if they are not. */
+static const char *features_folder(const Training *t, const Phase *phase, const Feed *feed) {
+  const char *how = t->command->features;
+  if (moves_vision(phase) || strcmp(how, "none") == 0)
+    return NULL;
+  if (strcmp(how, "memory") == 0 || (strcmp(how, "auto") == 0 && fits_in_memory(t, phase, feed->count)))
+    return "";
+  return strcmp(how, "auto") == 0 ? NULL : how;
+}
+
+static Status open_features(Training *t, const Phase *phase, const Feed *feed) {
+  FeaturesPlan plan = {.store = &t->open.store, .feed = feed, .folder = features_folder(t, phase, feed)};
+  if (t->features && plan.folder && strcmp(t->seen_in, phase->data) == 0)
+    return status_ok();
+  features_close(t->features);
+  t->features = NULL;
+  t->seen_in = phase->data;
+  return plan.folder ? features_open(&t->features, &plan) : status_ok();
+}
+
 /* ---- phases ---- */
 
-/* Features are kept where that is asked for and the phase leaves the vision tower alone. */
-static Status open_features(const Training *t, const Phase *phase, const Feed *feed, Features **features) {
-  FeaturesPlan plan = {.store = &t->open.store, .feed = feed, .folder = t->command->features};
-  *features = NULL;
-  if (!*t->command->features || phase_groups(phase) >> GROUP_VISION & 1)
-    return status_ok();
-  TRY(folder_create(t->command->features));
-  return features_open(features, &plan);
+/* A run that failed in its very first step leaves no log that a second try would have to respect. */
+static void forget_start(const Training *t, const Phase *phase, const TrainReport *report) {
+  if (phase != t->scheme.phases || report->counts.steps > 0 || t->command->resume)
+    return;
+  char *path = path_join(t->command->out, "log.csv");
+  if (path)
+    unlink(path);
+  free(path);
 }
 
 static Status run_phase(Training *t, const Phase *phase) {
   const TrainCommand *command = t->command;
   Feed feed;
-  Features *features;
   TrainReport report;
   TRY(data_open(&feed, &t->data, phase, t->tokenizer, command->template));
-  Status status = open_features(t, phase, &feed, &features);
+  Status status = open_features(t, phase, &feed);
   TrainPlan plan = {.store = &t->open.store,
                     .phase = phase,
                     .feed = &feed,
-                    .features = features,
+                    .features = t->features,
                     .seed = (uint64_t)command->seed,
                     .folder = command->out,
                     .interval = (uint64_t)command->every,
                     .resume = command->resume,
                     .recomputed = (size_t)command->recomputed};
-  if (status.code == STATUS_OK)
+  if (status.code == STATUS_OK) {
     status = train_phase(&plan, &report);
+    if (status.code != STATUS_OK)
+      forget_start(t, phase, &report);
+  }
   if (status.code == STATUS_OK) {
     print_phase(t, phase, &report);
     report_phase(t, phase, &report);
   }
-  features_close(features);
   feed_files_close(&feed);
   return status;
 }
@@ -259,6 +301,7 @@ static Status open_and_train(Training *t) {
   TRY(open_model(&t->open, &model));
   device_algorithms(&t->open.device, t->command->algorithms, "");
   Status status = train_all(t);
+  features_close(t->features);
   tokenizer_close(t->tokenizer);
   close_model(&t->open);
   return status;
@@ -293,9 +336,9 @@ static const char *const description =
     "that never stopped, for any number of threads. With another --device or --dtype it goes on, too, but to other "
     "bytes; its files list what computed them. With --dtype bf16 weights are stored in bf16, and the steps are taken "
     "by masters in f32, which the phases' files hold.\n\n"
-    "Data are LLaVA-format JSON files with a folder of pictures (without one: that of the file) and a template "
-    "(without "
-    "one: --template).";
+    "Data are LLaVA-format JSON files with a folder that their pictures are relative to (without one: that of the "
+    "file) and a template (without one: --template). All conversations are read, and all pictures looked for, before "
+    "training starts.";
 
 Status command_train(int argc, char **argv, Ranks ranks) {
   TrainCommand command = {.model = MODEL_USUAL,
@@ -303,7 +346,7 @@ Status command_train(int argc, char **argv, Ranks ranks) {
                           .data = "",
                           .out = "",
                           .template = "auto",
-                          .features = "",
+                          .features = "auto",
                           .save = "f32",
                           .algorithms = "first",
                           .json = "",
@@ -317,7 +360,10 @@ Status command_train(int argc, char **argv, Ranks ranks) {
       {"resume", OPTION_FLAG, &command.resume, NULL, "go on with the run in DIR"},
       {"seed", OPTION_INTEGER, &command.seed, "N", "of the order, the noise and mixed views", 0, 9e15},
       {"template", OPTION_TEXT, &command.template, "NAME", "plain, v1, llama3 or auto: by the tokenizer"},
-      {"features", OPTION_TEXT, &command.features, "DIR", "keep what frozen CLIP sees there, and use it again"},
+      {"features", OPTION_TEXT, &command.features, "DIR",
+       "where to keep what frozen CLIP sees, computed once: a folder, to use it again; memory; none; or auto: in "
+       "memory, "
+       "if it surely takes less than a sixth of the machine's and phases show as many samples as there are"},
       {"every", OPTION_INTEGER, &command.every, "N", "steps from one checkpoint to the next; 0: only when interrupted",
        0, 1e15},
       {"recompute", OPTION_INTEGER, &command.recomputed, "N",
@@ -335,10 +381,15 @@ Status command_train(int argc, char **argv, Ranks ranks) {
       .name = "train",
       .summary = "train a model by a scheme of phases",
       .description = description,
-      .examples = "seesaw model init --out tiny\n"
+      .examples = "seesaw scenes render --out captions --count 200\n"
+                  "seesaw scenes render --out questions --talk questions --count 200\n"
+                  "seesaw model init --out tiny\n"
                   "seesaw train --config experiments/schemes/alternating.ini --model tiny --out run \\\n"
-                  "    --data captions=captions.json:pictures:plain,instructions=chat.json:pictures\n"
-                  "seesaw model generate --model run/model --image cat.jpg --prompt 'What is this?'\n",
+                  "    --data captions=captions/data.json::plain,instructions=questions/data.json\n"
+                  "seesaw model generate --model run/model --image questions/images/000000.png --prompt 'What is "
+                  "this?'\n"
+                  "seesaw train --config scheme.ini --model slime --out run2 --features kept \\\n"
+                  "    --data captions=blip.json:/data/blip:plain,instructions=chat.json:/data/pictures\n",
       .options = options,
   };
   bool done;

@@ -27,7 +27,7 @@ const Figure figure_attention = {
     .set = FIGURES_ABLATION,
     .title = "share of attention on local tokens by layer, one line a row",
     .inputs = {{.file = "attention.csv", .texts = "row", .numbers = "layer,share_local,share_global,share_text"}},
-    .command = "seesaw ablate",
+    .command = "seesaw ablate probe --model experiments/pairs/small --results DIR",
     .width = 5.8,
     .height = 3.4,
     .draw = draw,

@@ -69,7 +69,7 @@ const Figure figure_basin = {
     .inputs = {{.file = "basin.csv",
                 .texts = "method",
                 .numbers = "cosine,k,optimum,saddle,periodic,chaos,diverged,undecided"}},
-    .command = "seesaw theory sweep --method gd,altgd,als,jacobi --out basin.csv",
+    .command = "seesaw theory sweep --method gd,altgd,als,jacobi --out DIR/basin.csv",
     .width = 6.6,
     .height = 5.4,
     .draw = draw,

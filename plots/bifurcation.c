@@ -32,7 +32,7 @@ const Figure figure_bifurcation = {
     .name = "bifurcation",
     .title = "the attractor's tau against k: simultaneous and alternating gradient descent",
     .inputs = {{.file = "bifurcation.csv", .texts = "method", .numbers = "k,tau"}},
-    .command = "seesaw theory bifurcation --out bifurcation.csv",
+    .command = "seesaw theory bifurcation --out DIR/bifurcation.csv",
     .width = 6.8,
     .height = 3.2,
     .draw = draw,

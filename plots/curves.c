@@ -11,7 +11,7 @@ const Figure figure_curves = {
     .set = FIGURES_ABLATION,
     .title = "learning curves by phase, one line a row, mean over seeds",
     .inputs = {{.file = "curves.csv", .texts = "row,phase", .numbers = "step,loss"}},
-    .command = "seesaw ablate",
+    .command = "seesaw ablate table4 --model experiments/pairs/small --results DIR",
     .width = 7.2,
     .height = 3.2,
     .draw = draw,

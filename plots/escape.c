@@ -40,7 +40,7 @@ const Figure figure_escape = {
     .name = "escape",
     .title = "steps to escape the saddle against the start's distance from its stable set",
     .inputs = {{.file = "escape.csv", .texts = "", .numbers = "cosine,eta,log10_tau0,steps,predicted,exact"}},
-    .command = "seesaw theory escape --out escape.csv",
+    .command = "seesaw theory escape --out DIR/escape.csv",
     .width = 6.0,
     .height = 3.6,
     .draw = draw,

@@ -30,7 +30,7 @@ const Figure figure_figure1 = {
         {{.file = "figure1.csv", .texts = "id", .labels = "name", .numbers = "ratio,ratio_low,ratio_high,ratio_paper"}},
     .note = "Means over five families of questions of the ratio to Local w. alt. The paper's bars are derived from its "
             "table 4;\nfor qformer and qformer w. alt it prints no number.",
-    .command = "seesaw table figure1 --csv figure1.csv",
+    .command = "seesaw table figure1 --results DIR --csv DIR/figure1.csv",
     .width = 5.5,
     .height = 3.4,
     .draw = draw,

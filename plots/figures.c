@@ -51,16 +51,31 @@ static Status out_of_memory(const Figure *figure) {
   return status_error(STATUS_MEMORY, "not enough memory to draw the figure %s", figure->name);
 }
 
+/* The figure's command with the folder in place of each DIR; allocated, NULL when memory is out. */
+static char *command_for(const Figure *figure, const char *results) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *stream = open_memstream(&text, &size);
+  if (!stream)
+    return NULL;
+  const char *at = figure->command;
+  for (const char *next; (next = strstr(at, "DIR")); at = next + strlen("DIR"))
+    fprintf(stream, "%.*s%s", (int)(next - at), at, results);
+  fputs(at, stream);
+  fclose(stream);
+  return text;
+}
+
 static Status check_inputs(const Figure *figure, const char *results) {
-  for (const FigureInput *input = figure->inputs; input->file; input++) {
+  char *command = command_for(figure, results);
+  Status status = command ? status_ok() : out_of_memory(figure);
+  for (const FigureInput *input = figure->inputs; input->file && status.code == STATUS_OK; input++) {
     char *path = path_join(results, input->file);
-    if (!path)
-      return out_of_memory(figure);
-    Status status = table_check(path, input, figure->command);
+    status = path ? table_check(path, input, command) : out_of_memory(figure);
     free(path);
-    TRY(status);
   }
-  return status_ok();
+  free(command);
+  return status;
 }
 
 /* The figure's note, then where its data come from. The small print runs to about 19 characters an inch. */

@@ -11,7 +11,7 @@ const Figure figure_gates = {
     .set = FIGURES_ABLATION,
     .title = "the gate's mean over training, one line a row, mean over seeds",
     .inputs = {{.file = "gates.csv", .texts = "row,phase", .numbers = "step,mean"}},
-    .command = "seesaw ablate",
+    .command = "seesaw ablate probe --model experiments/pairs/small --results DIR",
     .width = 7.2,
     .height = 3.2,
     .draw = draw,

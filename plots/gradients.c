@@ -57,7 +57,7 @@ const Figure figure_gradients = {
     .set = FIGURES_ABLATION,
     .title = "gradient norm and share of the update by group of parameters and phase, mean over seeds",
     .inputs = {{.file = "probes.csv", .texts = "row,phase,group", .numbers = "step,gradient_norm,update_share"}},
-    .command = "seesaw ablate",
+    .command = "seesaw ablate probe --model experiments/pairs/small --results DIR",
     .width = 7.6,
     .height = 4.4,
     .draw = draw,

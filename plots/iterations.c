@@ -26,7 +26,7 @@ const Figure figure_iterations = {
     .title = "iterations to 1e-12 against c, each method at its best step",
     .inputs =
         {{.file = "iterations.csv", .texts = "method,rule", .numbers = "cosine,iterations", .only = {"rule", "best"}}},
-    .command = "seesaw theory rates --rule best --out iterations.csv",
+    .command = "seesaw theory rates --rule best --out DIR/iterations.csv",
     .width = 5.5,
     .height = 3.6,
     .draw = draw,

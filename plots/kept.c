@@ -42,7 +42,7 @@ const Figure figure_kept = {
     .set = FIGURES_ABLATION,
     .title = "tokens that the router keeps against gamma, and accuracy on relations and reading",
     .inputs = {{.file = "router.csv", .texts = "row", .numbers = "gamma,kept_share,relate,read"}},
-    .command = "seesaw ablate",
+    .command = "seesaw ablate probe --model experiments/pairs/small --results DIR",
     .width = 7.2,
     .height = 3.0,
     .draw = draw,

@@ -23,7 +23,7 @@ const Figure figure_losses = {
     .name = "losses",
     .title = "excess loss against steps, one line a method",
     .inputs = {{.file = "losses.csv", .texts = "method", .numbers = "step,excess"}},
-    .command = "seesaw theory run --method all --k 0.9 --out losses.csv",
+    .command = "seesaw theory run --method all --k 0.9 --out DIR/losses.csv",
     .width = 5.5,
     .height = 3.6,
     .draw = draw,

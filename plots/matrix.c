@@ -31,7 +31,7 @@ const Figure figure_matrix = {
     .name = "matrix",
     .title = "a real matrix: excess loss and alignment against steps",
     .inputs = {{.file = "matrix.csv", .texts = "method", .numbers = "step,excess,alignment"}},
-    .command = "seesaw theory run --matrix FILE --rank R --out matrix.csv",
+    .command = "seesaw theory run --matrix FILE --rank R --out DIR/matrix.csv",
     .width = 5.5,
     .height = 4.6,
     .draw = draw,

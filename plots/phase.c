@@ -80,7 +80,7 @@ const Figure figure_phase = {
     .name = "phase",
     .title = "phase plane: the flow's field, its stationary points, trajectories of GD and the flow",
     .inputs = {{.file = "phase.csv", .texts = "trajectory,kind", .numbers = "cosine,tau,nu"}},
-    .command = "seesaw theory phase --out phase.csv",
+    .command = "seesaw theory phase --out DIR/phase.csv",
     .width = 6.05,
     .height = 4.29,
     .draw = draw,

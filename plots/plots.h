@@ -29,7 +29,7 @@ typedef struct Figure {
   const char *title;     /* one line, for help */
   FigureInput inputs[4]; /* ends with a NULL file; the caption speaks of the first */
   const char *note;      /* lines that the caption begins with; NULL for none */
-  const char *command;   /* how those are made, for the message when one is missing */
+  const char *command;   /* how those are made, for the message when one is missing; DIR stands for their folder */
   double width, height;  /* inches, without the caption, whose height is added */
   /* write the gnuplot commands; `folder` holds the inputs */
   void (*draw)(FILE *gnuplot, const char *folder);

@@ -23,7 +23,7 @@ const Figure figure_rates = {
     .title = "contraction factor a step against c: predicted and measured",
     .inputs =
         {{.file = "rates.csv", .texts = "method,rule", .numbers = "cosine,predicted,measured", .only = {"rule", "k"}}},
-    .command = "seesaw theory rates --out rates.csv",
+    .command = "seesaw theory rates --out DIR/rates.csv",
     .width = 5.5,
     .height = 3.6,
     .draw = draw,

@@ -31,7 +31,7 @@ const Figure figure_removal = {
     .title = "loss with local or global tokens removed or shuffled, one group a row",
     .inputs =
         {{.file = "loss_probes.csv", .texts = "row,views,local,global", .numbers = "loss", .only = {"views", "both"}}},
-    .command = "seesaw ablate",
+    .command = "seesaw ablate probe --model experiments/pairs/small --results DIR",
     .width = 7.2,
     .height = 3.6,
     .draw = draw,

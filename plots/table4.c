@@ -49,7 +49,7 @@ const Figure figure_table4 = {
                 .numbers = "seeds,exist_mean,exist_low,exist_high,exist_paper,relate_mean,relate_low,relate_high,"
                            "relate_paper,reason_mean,reason_low,reason_high,reason_paper,read_mean,read_low,read_high,"
                            "read_paper,probe_mean,probe_low,probe_high,probe_paper"}},
-    .command = "seesaw table 4 --csv table4.csv",
+    .command = "seesaw table 4 --results DIR --csv DIR/table4.csv",
     .width = 7.6,
     .height = 3.4,
     .draw = draw,

@@ -36,7 +36,7 @@ const Figure figure_tokens = {
                 .numbers =
                     "image_tokens,exist_mean,exist_low,exist_high,relate_mean,relate_low,relate_high,reason_mean,"
                     "reason_low,reason_high,read_mean,read_low,read_high,probe_mean,probe_low,probe_high"}},
-    .command = "seesaw table 3 --csv table3.csv",
+    .command = "seesaw table 3 --results DIR --csv DIR/table3.csv",
     .width = 6.0,
     .height = 3.6,
     .draw = draw,

@@ -13,6 +13,9 @@ for page in "$prefix"/share/man/man1/*.1; do
   mandoc -T lint -W error "$page"
 done
 
+# schemes are found beside the program, whatever the folder; what is missing then is the pair
+(cd "$prefix" && ! bin/seesaw ablate e2e --model nowhere 2>error.txt && cat error.txt && ! grep -q schemes error.txt)
+
 config=$(find "$prefix" -name seesaw.pc)
 PKG_CONFIG_PATH=$(dirname "$config")
 export PKG_CONFIG_PATH

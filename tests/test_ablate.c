@@ -93,6 +93,77 @@ Test(ablate, keeps_exams_apart) {
   free(whole);
 }
 
+/* ---- rows of other schemes, rows that diverge ---- */
+
+#define OWN "--model pair --pictures 40 --tests 13 --schemes s --seeds 1 --runs r --features f "
+
+/* Schemes of one phase of a few steps for rows text_only and e2e, this one with the rate. */
+static void write_schemes(const char *rate) {
+  char text[256];
+  cr_assert_eq(folder_create(scratch_path("s")).code, STATUS_OK);
+  scratch_text("s/text-only.ini",
+               "[phase a]\ndata = questions\ntrain = decoder\nviews = none\nsamples = 32\nrate = 1e-3\n");
+  snprintf(text, sizeof text, "[phase a]\ndata = captions\ntrain = adapter\nviews = global\nsamples = 640\nrate = %s\n",
+           rate);
+  scratch_text("s/e2e.ini", text);
+}
+
+static void expect_rows(const char *folder, bool text_only, bool e2e) {
+  char *answers = text_of(folder, "answers.csv");
+  cr_expect_eq(strstr(answers, "\ntext_only,1,") != NULL, text_only, "%s", answers);
+  cr_expect_eq(strstr(answers, "\ne2e,1,") != NULL, e2e, "%s", answers);
+  free(answers);
+}
+
+Test(ablate, leaves_out_rows_whose_scheme_was_edited_since) {
+  write_schemes("1e-3");
+  program_succeeds("ablate text_only,e2e " OWN "--results first");
+  expect_rows("first", true, true);
+  cr_assert_eq(folder_create(scratch_path("r/rows/nobody-1")).code, STATUS_OK);
+  cr_assert_eq(folder_create(scratch_path("r/rows/baseline-01")).code, STATUS_OK);
+  ProgramRun run = program_run("ablate text_only " OWN "--results second");
+  cr_expect_eq(run.exit, 0, "%s", run.err);
+  expect_contains(run.err, "left out, since of other options, schemes or rows: baseline-01, nobody-1\n");
+  program_free(&run);
+  expect_rows("second", true, true);
+  write_schemes("2e-3");
+  run = program_run("ablate text_only " OWN "--results third");
+  cr_expect_eq(run.exit, 0, "%s", run.err);
+  expect_contains(run.err, "rows: baseline-01, e2e-1, nobody-1\n");
+  program_free(&run);
+  expect_rows("third", true, false);
+  scratch_text("s/e2e.ini", "[phase a]\nrate = fast\n");
+  program_succeeds("ablate text_only " OWN "--results fourth");
+  expect_rows("fourth", true, false);
+  write_schemes("2e-3");
+  program_succeeds("ablate e2e " OWN "--results fifth");
+  expect_rows("fifth", true, true);
+}
+
+/* How many times `part` is in the text. */
+static size_t occurrences(const char *text, const char *part) {
+  size_t count = 0;
+  for (; (text = strstr(text, part)) != NULL; text++)
+    count++;
+  return count;
+}
+
+Test(ablate, goes_on_when_a_row_diverges) {
+  write_schemes("999\ndecay = 10");       /* every step, weights grow ten thousand times */
+  for (int jobs = 1; jobs <= 2; jobs++) { /* the second time it goes on where it diverged */
+    ProgramRun run = program_run("ablate e2e,text_only " OWN "--results diverged --jobs %d", jobs);
+    cr_expect_eq(run.exit, STATUS_NUMERICS, "%d: %s", run.exit, run.err);
+    cr_expect_eq(occurrences(run.err, "row e2e, seed 1: phase a"), 1, "tried once: %s", run.err);
+    expect_contains(run.err, "\ndiverged: e2e-1\n");
+    expect_contains(run.err, "1 of 2 jobs diverged");
+    program_free(&run);
+    expect_rows("diverged", true, false);
+  }
+  write_schemes("1e-3");
+  program_succeeds("ablate e2e,text_only " OWN "--results mended");
+  expect_rows("mended", true, true);
+}
+
 /* ---- killed ---- */
 
 static void wait_for(double seconds) {
@@ -100,8 +171,8 @@ static void wait_for(double seconds) {
   nanosleep(&time, NULL);
 }
 
-/* The program with its workers, as a group of processes, killed after so many seconds. */
-static void run_killed(const char *words, double seconds) {
+/* The program with its workers, as a group of processes, killed after so many seconds; was it still at work? */
+static bool run_killed(const char *words, double seconds) {
   char command[2048];
   int status;
   snprintf(command, sizeof command, "exec '%s' %s >/dev/null 2>&1", SEESAW_PROGRAM, words);
@@ -118,6 +189,7 @@ static void run_killed(const char *words, double seconds) {
   wait_for(seconds);
   kill(-child, SIGKILL);
   cr_assert_eq(waitpid(child, &status, 0), child);
+  return WIFSIGNALED(status);
 }
 
 Test(ablate, killed_at_random_moments_it_goes_on_to_the_same) {
@@ -125,8 +197,10 @@ Test(ablate, killed_at_random_moments_it_goes_on_to_the_same) {
   char command[1024];
   program_succeeds("%s --results whole --runs r1 --features f1", words);
   snprintf(command, sizeof command, "%s --results killed --runs r2 --features f2", words);
+  size_t killed = 0;
   for (uint32_t i = 0; i < (SANITIZED ? 3 : 6); i++)
-    run_killed(command, 0.02 + 0.4 * rng_uniform(rng_make(1, RNG_TEST, i), 0));
+    killed += run_killed(command, 0.02 + 0.4 * rng_uniform(rng_make(1, RNG_TEST, i), 0));
+  cr_expect_gt(killed, 0, "every run ended before it was killed");
   program_succeeds("%s", command);
   expect_same_results("killed");
 }
@@ -151,7 +225,9 @@ Test(ablate, refuses_what_it_cannot_do) {
   program_refuses(2, "split", "ablate e2e --model pair --split train");
   program_refuses(6, "cuda", "ablate e2e --model pair --device cuda");
   expect_failure(3, "nowhere", "ablate e2e --model nowhere --schemes '" SCHEMES "'");
-  expect_failure(3, "nowhere/e2e.ini", "ablate e2e --model pair --schemes nowhere");
+  expect_failure(3, "no folder of schemes experiments/schemes/scenes: --schemes DIR", "ablate e2e --model pair");
+  expect_failure(3, "schemes nowhere", "ablate e2e --model pair --schemes nowhere");
+  expect_failure(3, "pair/e2e.ini", "ablate e2e --model pair --schemes pair");
   scratch_text("file", "in the way");
   expect_failure(4, "file", "ablate text_only " SMALL "--seeds 1 --runs file");
   expect_failure(4, "file", "ablate text_only " SMALL "--seeds 1 --features file");
@@ -165,6 +241,22 @@ Test(ablate, names_the_row_whose_scheme_is_damaged_before_it_trains) {
   expect_failure(3, "s/e2e.ini: line",
                  "ablate text_only,e2e --model pair --pictures 40 --tests 13 --schemes s --seeds 1");
   cr_expect_neq(access(scratch_path("runs/rows"), F_OK), 0, "nothing was trained");
+}
+
+/* The first of several ranks alone reads the schemes; the others must hear that it failed. */
+Test(ablate, several_ranks_end_when_the_first_fails, .timeout = 120) {
+  char command[2048], text[2048];
+  if (system("command -v mpirun >/dev/null 2>&1") != 0)
+    cr_skip_test("mpirun is not there");
+  write_schemes("fast");
+  snprintf(command, sizeof command,
+           "cd '%s' && OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 ASAN_OPTIONS=detect_leaks=0 "
+           "OMPI_MCA_rmaps_base_oversubscribe=1 timeout 60 mpirun -n 2 '%s' ablate e2e " OWN "--results x >out.txt "
+           "2>err.txt",
+           scratch_folder, SEESAW_PROGRAM);
+  int end = system(command);
+  cr_expect_eq(WEXITSTATUS(end), STATUS_INPUT, "%d", WEXITSTATUS(end));
+  expect_contains(scratch_read(scratch_path("err.txt"), text, sizeof text), "row e2e, seed 1: s/e2e.ini: line");
 }
 
 /* A disk of a few hundred kilobytes: a limit on the size of files stands in for it. */

@@ -150,11 +150,13 @@ Test(ablation_figures, draw_many_rows) {
 Test(ablation_figures, inputs_are_checked) {
   Status status = draw("curves");
   cr_expect_eq(status.code, STATUS_INPUT);
-  expect_contains(status.message, "make it with: seesaw ablate");
+  expect_contains(status.message, "make it with: seesaw ablate table4 --model ");
+  expect_contains(status.message, scratch_folder);
   scratch_text("table4.csv", "id,views\n");
   status = draw("table4");
   cr_expect_eq(status.code, STATUS_INPUT);
-  expect_contains(status.message, "no column 'name' in its first line; seesaw table 4 --csv table4.csv writes one");
+  expect_contains(status.message, "no column 'name' in its first line; seesaw table 4 --results ");
+  expect_contains(status.message, scratch_path("table4.csv writes one that has"));
   scratch_text("loss_probes.csv", "row,seed,views,local,global,loss\ne2e,1,local,full,full,0.5\n");
   status = draw("removal");
   cr_expect_eq(status.code, STATUS_INPUT);

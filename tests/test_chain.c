@@ -1,6 +1,8 @@
 /* test_chain.c: what the phases of rows depend on, and what they share. */
 #include <dirent.h>
+#include <math.h>
 
+#include "batch.h"
 #include "job.h"
 #include "small_world.h"
 
@@ -21,8 +23,6 @@ Test(recipe, of_every_row_makes_a_model_and_has_its_scheme) {
     cr_expect(recipes[i].tested_count >= 1 && recipes[i].tested_count <= TESTED_MOST);
     cr_expect_eq(config.switches.gamma, recipes[i].gamma);
     snprintf(path, sizeof path, "%s/%s.ini", SCHEMES, recipes[i].scheme);
-    if (strcmp(recipes[i].id, "e2e_rate") == 0 && access(path, F_OK) != 0)
-      continue; /* its rate is chosen on validation scenes; there is no file before */
     assert_ok(scheme_read(&scheme, path));
     scheme_free(&scheme);
   }
@@ -264,4 +264,99 @@ Test(chain, refuses_a_damaged_finished_phase) {
   free(entries[0]);
   free(entries);
   end_bench(&b);
+}
+
+/* ---- equal operations ---- */
+
+enum { COUNTED = 256 }; /* scenes */
+
+/* The row's model at its start, and scenes with captions. */
+typedef struct Count {
+  Ops ops;
+  Pair pair;
+  Tokenizer *tokenizer;
+  Model model;
+  Store store;
+  Feed feed;
+  SlimeTape tape;
+} Count;
+
+static void begin_count(Count *c) {
+  static const char *const pair = SEESAW_FIXTURES "/../../experiments/pairs/small";
+  ModelConfig config;
+  *c = (Count){0};
+  assert_ok(c_open(&c->ops, DTYPE_F32, 1));
+  assert_ok(pair_open(&c->pair, &c->ops, pair));
+  assert_ok(tokenizer_open(&c->tokenizer, pair, NULL));
+  assert_ok(recipe_config(recipe_find("alternating"), &c->pair.config, &config));
+  assert_ok(
+      chain_start(&(ChainPlan){.pair = &c->pair, .ops = &c->ops, .config = &config, .seed = 1}, &c->model, &c->store));
+  assert_ok(feed_scenes_open(
+      &c->feed, &(SceneFeedPlan){.seed = 1001, .count = COUNTED, .talk.caption = true, .tokenizer = c->tokenizer}));
+  assert_ok(slime_tape_alloc(&c->tape, &config));
+}
+
+static void end_count(Count *c) {
+  slime_tape_free(&c->tape);
+  feed_scenes_close(&c->feed);
+  store_free(&c->store);
+  model_free(&c->model);
+  tokenizer_close(c->tokenizer);
+  pair_close(&c->pair);
+  c_close(&c->ops);
+}
+
+/* Of a step with these samples, by a dry pass: features are there, but never looked at. */
+static double batch_operations(Count *c, Batcher *batcher, const Model *shown, const size_t *samples, size_t count) {
+  const ModelConfig *config = &shown->config;
+  double operations = 0.0;
+  assert_ok(batcher_fill(batcher, shown, samples, count, 0));
+  Batch batch = batcher->batch;
+  batch.features =
+      tensor_2(batcher->views, DTYPE_F32, batch.pictures.size[0] * config_patches(config), config->vision.width);
+  batch.pictures = TENSOR_NONE;
+  slime_measure(shown, &batch, &c->tape, DTYPE_F32, true, &operations);
+  return operations;
+}
+
+/* Of a phase that always shows the same views. */
+static double phase_operations(Count *c, const Phase *phase) {
+  Batcher batcher;
+  double operations = 0.0;
+  assert_ok(store_train(&c->store, phase_groups(phase)));
+  Model model = c->model;
+  model.config.switches.gamma = phase->gamma;
+  Model shown = model_showing(&model, phase->turn[0].views);
+  assert_ok(batcher_open(&batcher, &c->ops, &c->feed, NULL, phase->batch));
+  for (size_t first = 0; first < COUNTED; first += phase->batch) {
+    size_t samples[COUNTED], count = COUNTED - first < phase->batch ? COUNTED - first : phase->batch;
+    for (size_t i = 0; i < count; i++)
+      samples[i] = first + i;
+    operations += batch_operations(c, &batcher, &shown, samples, count);
+  }
+  batcher_close(&batcher);
+  return operations / COUNTED * (double)phase->samples;
+}
+
+/* Of a scheme's phases before the last. */
+static double pretraining_operations(Count *c, const char *name) {
+  Scheme scheme;
+  char path[1024];
+  double operations = 0.0;
+  snprintf(path, sizeof path, "%s/%s.ini", SCHEMES, name);
+  assert_ok(scheme_read(&scheme, path));
+  for (size_t i = 0; i + 1 < scheme.count; i++)
+    operations += phase_operations(c, &scheme.phases[i]);
+  scheme_free(&scheme);
+  return operations;
+}
+
+Test(chain, e2e_flops_takes_the_operations_of_stages_I_and_II) {
+  Count c;
+  begin_count(&c);
+  double stages = pretraining_operations(&c, "alternating"), together = pretraining_operations(&c, "e2e-flops");
+  cr_expect_gt(stages, 1e12);
+  cr_expect_lt(fabs(together / stages - 1.0), 0.01, "%g and %g TFLOP", 1e-12 * together, 1e-12 * stages);
+  cr_expect_lt(pretraining_operations(&c, "e2e"), 0.9 * stages, "fewer samples are told apart");
+  end_count(&c);
 }

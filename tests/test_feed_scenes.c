@@ -263,13 +263,12 @@ static void expect_same_samples(const Feed *made, const Feed *read, size_t index
 
 /* What `scenes render` wrote into `folder`, and the feed that it should be. */
 static void expect_rendered(const char *folder, const SceneFeedPlan *plan) {
-  char data[64], images[64];
+  char data[64];
   Feed made, read;
   snprintf(data, sizeof data, "%s/data.json", folder);
-  snprintf(images, sizeof images, "%s/images", folder);
   assert_ok(feed_scenes_open(&made, plan));
   assert_ok(feed_files_open(&read, &(FeedFilesPlan){.data = scratch_path(data),
-                                                    .images = scratch_path(images),
+                                                    .images = scratch_path(folder),
                                                     .tokenizer = plan->tokenizer,
                                                     .template = plan->talk.caption ? TEMPLATE_PLAIN : TEMPLATE_LLAMA3,
                                                     .longest = 2048}));

@@ -161,7 +161,8 @@ Test(plots, awkward_folders) {
 Test(plots, input_missing) {
   Status status = figure_draw(figure_find("losses"), scratch_folder, scratch_folder);
   expect_failure(status, STATUS_INPUT, "losses.csv");
-  expect_contains(status.message, "make it with: seesaw theory run");
+  expect_contains(status.message, "make it with: seesaw theory run --method all --k 0.9 --out ");
+  cr_expect_not_null(strstr(strstr(status.message, "--out "), scratch_path("losses.csv")), "%s", status.message);
   cr_expect_eq(scratch_count(), 0);
 }
 

@@ -112,6 +112,37 @@ Test(train, goes_through_the_phases_to_a_model_that_answers) {
   expect_same_run("again");
 }
 
+/* Few pictures, shown often: what CLIP sees is kept in memory without being asked, to the same bytes as in files. */
+Test(train, keeps_features_in_memory_where_they_fit) {
+  make_world();
+  make_scheme(scheme);
+  program_succeeds(TRAIN " --out whole --features kept");
+  program_succeeds(TRAIN " --out unasked");
+  expect_same_run("unasked");
+  program_succeeds(TRAIN " --out asked --features memory");
+  expect_same_run("asked");
+  program_refuses(3, "it has 'features = kept', this run 'features = as they come'",
+                  TRAIN " --out whole --resume --features none");
+  make_scheme("[phase one]\ndata = captions\ntrain = adapter\nviews = global\nsamples = 10\nbatch = 4\nrate = 6e-3\n\n"
+              "[phase two]\ndata = chat\ntrain = vision\nviews = global\nsamples = 22\nbatch = 4\nrate = 6e-3\n");
+  program_succeeds(TRAIN " --out few");
+  program_refuses(3, "it has 'features = as they come', this run 'features = kept'",
+                  TRAIN " --out few --resume --features memory");
+}
+
+/* The example of the help, with fewer samples. */
+Test(train, takes_rendered_scenes_as_they_lie) {
+  program_succeeds("scenes render --out captions --count 9");
+  program_succeeds("scenes render --out questions --talk questions --count 7");
+  program_succeeds("model init --out tiny");
+  make_scheme("[phase one]\ndata = captions\ntrain = adapter\nviews = global\nsamples = 9\nrate = 6e-3\n\n"
+              "[phase two]\ndata = instructions\ntrain = decoder\nviews = local\nsamples = 7\nrate = 6e-3\n");
+  program_succeeds("train --config scheme.ini --model tiny --out run --threads 1 "
+                   "--data captions=captions/data.json::plain,instructions=questions/data.json");
+  program_succeeds("model generate --model run/model --image questions/images/000000.png --prompt 'What is this?' "
+                   "--max-new 2");
+}
+
 Test(train, a_finished_run_stays_as_it_is_and_is_not_overwritten) {
   make_world();
   make_scheme(scheme);
@@ -236,6 +267,26 @@ Test(train, says_which_conversation_teaches_nothing) {
   program_refuses(3, "chat.json: record 0", TRAIN " --out x");
   scratch_text("chat.json", "[{\"id\": \"a\", ");
   program_refuses(3, "chat.json", TRAIN " --out x");
+}
+
+/* A picture that is missing is found before anything is trained; one that is damaged, in the first step. Neither leaves
+ * anything that a second try stumbles over. */
+Test(train, a_failed_start_can_be_repeated) {
+  make_world();
+  make_scheme(scheme);
+  cr_assert_eq(rename(scratch_path("pictures/3.png"), scratch_path("elsewhere.png")), 0);
+  program_refuses(3, "captions.json: record 3 ('3'): cannot read the picture pictures/3.png: No such file",
+                  TRAIN " --out x");
+  cr_expect_neq(access(scratch_path("x"), F_OK), 0, "nothing was written");
+  scratch_text("pictures/3.png", "no picture");
+  for (int kept = 0; kept < 2; kept++) {
+    Run run = program_run(TRAIN " --out x --features %s", kept ? "auto" : "none");
+    cr_expect_eq(run.exit, 3, "%s", run.err);
+    expect_contains(run.err, "pictures/3.png");
+    program_free(&run);
+  }
+  cr_assert_eq(rename(scratch_path("elsewhere.png"), scratch_path("pictures/3.png")), 0);
+  program_succeeds(TRAIN " --out x");
 }
 
 /* Long conversations are cut off, counted and told. */

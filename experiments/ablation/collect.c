@@ -33,45 +33,51 @@ static int is_job(const struct dirent *entry) {
   return entry->d_name[0] != '.';
 }
 
-/* The first line of what.txt, which jobs of one setting share; allocated, "" where there is none. */
-static Status setting_of(const char *folder, const char *job, char **line) {
-  char *path;
-  unsigned char *bytes;
-  size_t size;
-  *line = NULL;
-  if (asprintf(&path, "%s/%s/what.txt", folder, job) < 0)
-    return status_error(STATUS_MEMORY, "not enough memory for a path");
-  Status status = status_ok();
-  if (access(path, R_OK) == 0) {
-    status = file_read(path, LARGEST, &bytes, &size);
-    if (status.code == STATUS_OK) {
-      bytes[strcspn((char *)bytes, "\n")] = '\0';
-      *line = (char *)bytes;
-    }
-  } else if (!(*line = strdup(""))) {
-    status = status_error(STATUS_MEMORY, "not enough memory for a line");
-  }
-  free(path);
-  return status;
+/* Whose folder is it? NULL: of no row and seed that there are. */
+static const Recipe *job_named(const char *name, uint64_t *seed) {
+  const char *dash = strrchr(name, '-');
+  char id[64], again[96];
+  unsigned long long number;
+  if (!dash || sscanf(dash, "-%20llu", &number) != 1)
+    return NULL;
+  snprintf(id, sizeof id, "%.*s", (int)(dash - name), name);
+  snprintf(again, sizeof again, "%s-%llu", id, number);
+  *seed = number;
+  return strcmp(again, name) == 0 ? recipe_find(id) : NULL;
 }
 
-/* Those of the same setting as `like` stay in the list, the others are freed. */
-static Status keep_alike(const char *folder, const char *like, struct dirent **jobs, int *count) {
-  char *wanted, *line;
-  int kept = 0, i = 0;
-  Status status = setting_of(folder, like, &wanted);
+/* Is the job done by this setting? *stale: no, but there are answers, of whatever setting. */
+static Status judge_job(const Setting *setting, const char *name, bool *done, bool *stale) {
+  uint64_t seed;
+  const Recipe *recipe = job_named(name, &seed);
+  *done = false;
+  *stale = !recipe || job_answered(setting, recipe, seed);
+  if (!recipe)
+    return status_ok();
+  Status status = job_done(setting, recipe, seed, done);
+  *stale = *stale && !*done;
+  return status.code == STATUS_INPUT ? status_ok() : status; /* a scheme that is not there, or damaged */
+}
+
+/* Those of the setting stay in the list, the others are freed. */
+static Status keep_done(const Setting *setting, struct dirent **jobs, int *count) {
+  int kept = 0, left = 0, i = 0;
+  Status status = status_ok();
   for (; i < *count && status.code == STATUS_OK; i++) {
-    status = setting_of(folder, jobs[i]->d_name, &line);
-    if (status.code == STATUS_OK && strcmp(line, wanted) == 0)
+    bool done, stale;
+    status = judge_job(setting, jobs[i]->d_name, &done, &stale);
+    if (stale)
+      fprintf(stderr, "%s %s", left++ ? "," : "left out, since of other options, schemes or rows:", jobs[i]->d_name);
+    if (status.code == STATUS_OK && done)
       jobs[kept++] = jobs[i];
     else
       free(jobs[i]);
-    free(line);
   }
+  if (left > 0)
+    fprintf(stderr, "\n");
   for (; i < *count; i++)
     free(jobs[i]);
   *count = kept;
-  free(wanted);
   return status;
 }
 
@@ -113,16 +119,16 @@ static Status collect_kind(const Kind *kind, const char *folder, struct dirent *
   return status;
 }
 
-Status collect(const char *runs, bool probed, const char *results, const char *like, const Command *command,
-               uint64_t seed) {
-  char *folder = path_join(runs, "rows"), *line = options_line(command);
+Status collect(const Setting *setting, const char *results, const Command *command, uint64_t seed) {
+  char *folder = path_join(setting->folder, "rows"), *line = options_line(command);
   struct dirent **jobs = NULL;
   int count = folder ? scandir(folder, &jobs, is_job, versionsort) : -1;
-  Status status = count >= 0 ? folder_create(results) : status_error(STATUS_INPUT, "there are no results in %s", runs);
+  Status status =
+      count >= 0 ? folder_create(results) : status_error(STATUS_INPUT, "there are no results in %s", setting->folder);
   if (status.code == STATUS_OK)
-    status = keep_alike(folder, like, jobs, &count);
+    status = keep_done(setting, jobs, &count);
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds && status.code == STATUS_OK; i++)
-    if (kinds[i].probed == probed)
+    if (kinds[i].probed == setting->probed)
       status = collect_kind(&kinds[i], folder, jobs, count, results, line ? line : "seesaw ablate", seed);
   for (int i = 0; i < count; i++)
     free(jobs[i]);

@@ -33,8 +33,7 @@ void pair_close(Pair *pair);
 Status job_prepare(const Setting *setting, const Recipe *recipe, uint64_t seed);
 
 /* job_done: are its files there, and of this very setting? job_busy: is another worker at a phase that it needs?
- * job_answered: is the last of its files there, of whatever setting? (For this one only setting->folder and ->probed
- * are needed.) */
+ * job_answered: is the last of its files there, of whatever setting? */
 Status job_done(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *done);
 bool job_answered(const Setting *setting, const Recipe *recipe, uint64_t seed);
 Status job_busy(const Setting *setting, const Recipe *recipe, uint64_t seed, bool *busy);

@@ -283,6 +283,11 @@ void features_close(Features *features) {
   free(features);
 }
 
+size_t features_most_bytes(const ModelConfig *config, size_t pictures) {
+  size_t tiles = config->switches.slicing_paper ? 6 * 6 : 6 + 1; /* slice.h */
+  return pictures * (1 + tiles) * tower_view(config) * sizeof(uint16_t);
+}
+
 /* ---- asking ---- */
 
 static const CachedPicture *picture_of(const Features *f, size_t index) {

@@ -36,6 +36,10 @@ typedef struct FeaturesPlan {
 Status features_open(Features **features, const FeaturesPlan *plan);
 void features_close(Features *features);
 
+/* features_most_bytes: what the features of so many pictures take at most, each in as many tiles as its slicing makes.
+ */
+size_t features_most_bytes(const ModelConfig *config, size_t pictures);
+
 /* features_grid: the tiles of a conversation's picture; 0 x 0 without one. */
 TileGrid features_grid(const Features *features, size_t index);
 

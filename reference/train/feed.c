@@ -69,6 +69,8 @@ Status feed_count(const Feed *feed, bool quiet, FeedCount *count) {
     progress_start(&progress, "conversations", (double)feed->count);
   for (size_t i = 0; i < feed->count && status.code == STATUS_OK; i++) {
     status = feed->example(feed->state, i, &example);
+    if (status.code == STATUS_OK && example.pictured && feed->findable)
+      status = feed->findable(feed->state, i);
     if (status.code == STATUS_OK) {
       count_example(count, &example);
       status = interrupt_check();

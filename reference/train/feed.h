@@ -29,6 +29,8 @@ typedef struct Feed {
   Status (*pictured)(void *state, size_t index, bool *pictured);
   /* picture: of a pictured conversation; the caller frees it. */
   Status (*picture)(void *state, size_t index, Image *image);
+  /* findable: is the picture where it would be read from? Without reading it. NULL: there is nothing to find. */
+  Status (*findable)(void *state, size_t index);
   /* digest: of the picture, cheap, and equal only for equal pictures: of a file's bytes, or of what it is made from, by
    * digest_of, since cached features are divided among files by its leading bits. */
   Status (*digest)(void *state, size_t index, Digest *digest);
@@ -41,8 +43,8 @@ typedef struct Feed {
 Status feed_pictured(const Feed *feed, size_t index, bool *pictured);
 char *feed_name(const Feed *feed, size_t index, char name[PICTURE_NAME]);
 
-/* feed_count: read every conversation once: what there is to learn, and whether anything is wrong with any of them
- * before a run of days comes to it. Errors: the first conversation's; STATUS_INTERRUPTED. */
+/* feed_count: read every conversation once: what there is to learn, and whether anything is wrong with any of them, or
+ * its picture is not there, before a run of days comes to it. Errors: the first conversation's; STATUS_INTERRUPTED. */
 typedef struct FeedCount {
   size_t conversations, pictured;
   size_t tokens, trained; /* ids that are kept, those of them that are learnt; a picture counts as one */
@@ -67,7 +69,8 @@ void example_place_question(Example *example);
  * Errors of a conversation name its record: those of conversations_read and sample_make; labels that do not match
  * (Sample.mismatch) or are all ignored: a run must not silently learn nothing from them. Errors of a picture name the
  * record and the file: those of image_read; a path that is not relative or has `..` in it: the file may come from
- * anywhere, and reads nothing outside the folder but what links in it lead to.
+ * anywhere, and reads nothing outside the folder but what links in it lead to. `findable` tells the latter, and a file
+ * that is not there or may not be read.
  * feed_files_close: safe on a zeroed Feed. */
 typedef struct FeedFilesPlan {
   const char *data, *images;

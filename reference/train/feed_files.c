@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "feed.h"
 #include "files.h"
@@ -110,6 +111,15 @@ static Status files_picture(void *state, size_t index, Image *image) {
   return with_picture(state, index, read_picture, image);
 }
 
+static Status find_file(const char *path, void *nothing) {
+  (void)nothing;
+  return access(path, R_OK) == 0 ? status_ok() : status_from_errno(STATUS_INPUT, "cannot read the picture %s", path);
+}
+
+static Status files_findable(void *state, size_t index) {
+  return with_picture(state, index, find_file, NULL);
+}
+
 static Status digest_file(const char *path, void *digest) {
   unsigned char *bytes;
   size_t size;
@@ -166,6 +176,7 @@ Status feed_files_open(Feed *feed, const FeedFilesPlan *plan) {
                  .example = files_example,
                  .pictured = files_pictured,
                  .picture = files_picture,
+                 .findable = files_findable,
                  .digest = files_digest,
                  .name = files_name};
   return status_ok();
