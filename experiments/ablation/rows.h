@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { SEEDS_MOST = 100 }; /* of a row */
+
 /* Which views of a picture the model was shown at test time. */
 typedef enum { SHOWN_BOTH, SHOWN_GLOBAL, SHOWN_LOCAL, SHOWN_WAYS } Shown;
 

@@ -40,9 +40,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rows.h"
 #include "status.h"
 
-enum { BLOCK_COUNT = 10, SEEDS_MOST = 100 };
+enum { BLOCK_COUNT = 10 };
 
 /* Answers to the questions of one family about the pictures of one block (or a sum of such). */
 typedef struct Counts {
