@@ -95,7 +95,7 @@ static Status time_limit(Session *s, const char *operation, const Shape *shape, 
 static Status measure_limits(Session *s) {
   bool card = strcmp(s->device.kind, "cuda") == 0, small = s->device.slow || s->plan->quick;
   size_t side = small ? 64 : card ? 8192 : 1024, each = dtype_bits(s->device.ops.real) / 8;
-  const Shape square = {"square", .n = {side, side, side, WRITE_SET, 1}};
+  const Shape square = {"square", .n = {side, side, side, 0, 1}};
   const Shape large = {"large", .n = {(small ? (size_t)1 << 16 : 4 * s->device.cache) / each / 1024 + 1, 1024}};
   Spread copy = {NAN}, product = {NAN};
   double bytes = NAN, unused;

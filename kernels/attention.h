@@ -67,27 +67,28 @@ __device__ __forceinline__ void head_load(T *to, const Rows<const T> &x, size_t 
 template <class T> struct alignas(2 * sizeof(T)) Pair { T x, y; };
 
 /* row[column], row[column + 1] = x, y or += ; nothing beyond columns. wide: as of heads, so pairs are whole. */
-template <bool ADD, class T>
-__device__ __forceinline__ void pair_store(T *row, bool wide, int column, int columns, float x, float y) {
+template <class T>
+__device__ __forceinline__ void pair_store(T *row, bool wide, int column, int columns, float x, float y, bool add) {
   if (wide) {
     Pair<T> *to = reinterpret_cast<Pair<T> *>(row + column);
     if (column < columns) {
-      Pair<T> old = ADD ? *to : Pair<T>();
-      *to = {from_float<T>(ADD ? to_float(old.x) + x : x), from_float<T>(ADD ? to_float(old.y) + y : y)};
+      Pair<T> old = add ? *to : Pair<T>();
+      *to = {from_float<T>(add ? to_float(old.x) + x : x), from_float<T>(add ? to_float(old.y) + y : y)};
     }
     return;
   }
   if (column < columns)
-    row[column] = from_float<T>(ADD ? to_float(row[column]) + x : x);
+    row[column] = from_float<T>(add ? to_float(row[column]) + x : x);
   if (column + 1 < columns)
-    row[column + 1] = from_float<T>(ADD ? to_float(row[column + 1]) + y : y);
+    row[column + 1] = from_float<T>(add ? to_float(row[column + 1]) + y : y);
 }
 
-/* A warp's c, rows below `rows`, times factor[i][half] into (ADD: onto) rows of x from `first` on, the head whose
+/* A warp's c, rows below `rows`, times factor[i][half] into (add: onto) rows of x from `first` on, the head whose
  * columns begin at `head`. */
-template <bool ADD, int DOWN, int ACROSS, class T>
+template <int DOWN, int ACROSS, class T>
 __device__ __forceinline__ void tile_store(const Rows<T> &x, size_t first, size_t head, int rows, int columns,
-                                           const float (&c)[DOWN][ACROSS][4], const float (&factor)[DOWN][2]) {
+                                           const float (&c)[DOWN][ACROSS][4], const float (&factor)[DOWN][2],
+                                           bool add) {
 #pragma unroll
   for (int i = 0; i < DOWN; i++)
 #pragma unroll
@@ -96,8 +97,8 @@ __device__ __forceinline__ void tile_store(const Rows<T> &x, size_t first, size_
       if (row < rows)
 #pragma unroll
         for (int j = 0; j < ACROSS; j++)
-          pair_store<ADD>(x.row(first + row) + head, x.wide, j * 8 + block_column(0), columns,
-                          c[i][j][2 * half] * factor[i][half], c[i][j][2 * half + 1] * factor[i][half]);
+          pair_store(x.row(first + row) + head, x.wide, j * 8 + block_column(0), columns,
+                     c[i][j][2 * half] * factor[i][half], c[i][j][2 * half + 1] * factor[i][half], add);
     }
 }
 

@@ -1,5 +1,5 @@
 /* attention_backward.cu: from p = exp(score - lse) and ds = p (do v' - delta), delta = rowsum(do o):
- * dv += p' do, dk += scale ds' q, dq += scale ds k.
+ * dv = or += p' do, dk scale ds' q, dq scale ds k.
  *
  * Scores are made again, tile by tile, once for dk and dv (a block has a tile of keys and walks over queries) and once
  * for dq (a tile of queries, over keys). That is seven products where five would do with atomics, but every sum has one
@@ -31,6 +31,7 @@ template <class T> struct Backward {
   Rows<const float> lse;
   float *delta; /* heads numbers a row */
   int first_head, heads;
+  bool add; /* to dq, dk and dv; else they are set, whatever they hold */
 };
 
 /* ---- delta ---- */
@@ -147,9 +148,9 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dkv_kernel(Backwa
     scale[i / 2][i % 2] = problem.scale;
   }
   if (dk.data)
-    tile_store<true>(dk, s.key + own, kv_at, s.keys - own, size, sum_k, scale);
+    tile_store(dk, s.key + own, kv_at, s.keys - own, size, sum_k, scale, b.add);
   if (dv.data)
-    tile_store<true>(dv, s.key + own, kv_at, s.keys - own, size, sum_v, one);
+    tile_store(dv, s.key + own, kv_at, s.keys - own, size, sum_v, one, b.add);
 }
 
 /* ---- dq ---- */
@@ -219,7 +220,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_dq_kernel(Backwar
     __syncthreads(); /* the buffer may be overwritten */
   }
   copies_wait<0>();
-  tile_store<true>(dq, s.query + own, head * size, s.queries - own, size, sum_q, scale);
+  tile_store(dq, s.query + own, head * size, s.queries - own, size, sum_q, scale, b.add);
 }
 
 /* ---- the table's function ---- */
@@ -243,10 +244,15 @@ static void backward_slice(const Ops *ops, const Backward<T> &b, Rows<T> dq, Row
 
 /* Delta stands in scratch memory: as many key heads at a time as it holds. */
 void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, Tensor o, Tensor lse, Tensor q,
-                   Tensor k, Tensor v, const Attention *a, const Ragged *queries, const Ragged *keys) {
+                   Tensor k, Tensor v, Write write, const Attention *a, const Ragged *queries, const Ragged *keys) {
   size_t group = a->heads / a->kv_heads, rows = queries->rows;
-  if (rows == 0)
+  if (rows == 0) {
+    if (write == WRITE_SET) {
+      zero(ops, dk);
+      zero(ops, dv);
+    }
     return;
+  }
   REQUIRE(group * rows <= SCRATCH, "attention_bwd: %zu rows of queries are too many", rows);
   size_t at_once = at_most(SCRATCH / (group * rows), a->kv_heads);
   by_head(q.dtype, a->size, [&](auto number, auto d) {
@@ -257,7 +263,8 @@ void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, 
                        rows_of<const float>(lse),
                        state_of(ops)->scratch,
                        static_cast<int>(first * group),
-                       static_cast<int>(at_most(at_once, a->kv_heads - first) * group)};
+                       static_cast<int>(at_most(at_once, a->kv_heads - first) * group),
+                       write == WRITE_ADD};
       backward_slice<T, decltype(d)::value>(ops, b, head_rows<T>(dq, a->size), head_rows<T>(dk, a->size),
                                             head_rows<T>(dv, a->size), head_rows<const T>(o, a->size), queries, keys);
     }

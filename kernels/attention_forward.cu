@@ -101,7 +101,7 @@ __device__ __forceinline__ void finish(const Problem<T> &problem, const Sample &
       if (lse.data && threadIdx.x % 4 == 0 && row < s.queries)
         lse.row(s.query + row)[head] = (running.most[i][half] + log2f(sum)) * LN_2;
     }
-  tile_store<false>(o, s.query + first, head * problem.size, s.queries - first, problem.size, sum_o, factor);
+  tile_store(o, s.query + first, head * problem.size, s.queries - first, problem.size, sum_o, factor, false);
 }
 
 /* Bound by FLOPs: 4 queries keys D a head; a tile of keys (2 KEYS D numbers) is read once for each tile of queries,

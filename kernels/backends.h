@@ -44,9 +44,9 @@ typedef enum {
  * in $XDG_CACHE_HOME/seesaw or ~/.cache/seesaw (card/algorithms.h says what is in it).
  *
  * A shape is timed on the operands of the call that brings it, in five rounds over the library's first eight answers;
- * the best median wins, and serves up to an eighth more rows, too. Where the call adds to d, that takes memory of d's
- * size for a moment; without it the first answer is taken. A choice is written before its first result is used, so a
- * run that was cut short goes on with what it began with, but for shapes that had no memory to be timed (cuda_choices
+ * the best median wins, and serves up to an eighth more rows, too. Where d is added to in place, that takes memory of
+ * its size for a moment; without it the first answer is taken. A choice is written before its first result is used, so
+ * a run that was cut short goes on with what it began with, but for shapes that had no memory to be timed (cuda_choices
  * tells). CUDA_FIRST gives the same bytes on every machine with the same kind of device and library; the others do so
  * with the same file, which is another on every machine unless it is copied.
  * Errors: the file is damaged, foreign or cannot be read: STATUS_INPUT; there is no place for one: STATUS_USAGE,

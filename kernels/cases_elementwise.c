@@ -6,7 +6,7 @@
 
 enum { A, B, C }; /* pieces, in the order in which they are made */
 
-/* ---- activation: rows, columns, kind ---- */
+/* ---- activation: rows, columns, kind, write of backward ---- */
 
 static const Shape activation_shapes[] = {
     {"one", .n = {1, 1, ACTIVATION_GELU}},
@@ -14,6 +14,8 @@ static const Shape activation_shapes[] = {
     {"odd, quick", .n = {5, 130, ACTIVATION_QUICK_GELU}},
     {"no rows", .n = {0, 3, ACTIVATION_GELU}},
     {"wide", .n = {2, 2053, ACTIVATION_QUICK_GELU}},
+    {"added", .n = {6, 67, ACTIVATION_GELU, WRITE_ADD}},
+    {"added, quick", .n = {3, 64, ACTIVATION_QUICK_GELU, WRITE_ADD}},
     {"CLIP-L, 8 views", .real = true, .n = {4616, 4096, ACTIVATION_QUICK_GELU}},
     {"adapter, 8 views", .real = true, .n = {4608, 4096, ACTIVATION_GELU}},
 };
@@ -26,7 +28,7 @@ static void activation_make_fwd(Workload *p, const size_t n[]) {
 static void activation_make_bwd(Workload *p, const size_t n[]) {
   piece_given(p, piece_view(p, "x", OF_REAL, n[0], n[1]), 0.3, 2.0);
   piece_given(p, piece_view(p, "dy", OF_REAL, n[0], n[1]), 0.2, 1.0);
-  piece_changed(p, piece_view(p, "dx", OF_REAL, n[0], n[1]), -0.3, 0.5, 2.0);
+  piece_written(p, piece_view(p, "dx", OF_REAL, n[0], n[1]), (Write)n[3], -0.3, 0.5, 2.0);
 }
 
 static void call_activation_fwd(const Placed *p) {
@@ -34,10 +36,11 @@ static void call_activation_fwd(const Placed *p) {
 }
 
 static void call_activation_bwd(const Placed *p) {
-  activation_bwd(p->ops, p->tensor[C], p->tensor[B], p->tensor[A], (Activation)p->workload->shape->n[2]);
+  const size_t *n = p->workload->shape->n;
+  activation_bwd(p->ops, p->tensor[C], p->tensor[B], p->tensor[A], (Activation)n[2], (Write)n[3]);
 }
 
-/* ---- swiglu: rows, columns of y ---- */
+/* ---- swiglu: rows, columns of y, write of backward ---- */
 
 static const Shape swiglu_shapes[] = {
     {"one", .n = {1, 1}},
@@ -46,6 +49,7 @@ static const Shape swiglu_shapes[] = {
     {"no rows", .n = {0, 4}},
     {"wide", .n = {2, 2053}},
     {"whole words", .n = {5, 64}},
+    {"added", .n = {6, 67, WRITE_ADD}},
     {"Llama-3-8B", .real = true, .n = {2048, 14336}},
 };
 
@@ -57,7 +61,7 @@ static void swiglu_make_fwd(Workload *p, const size_t n[]) {
 static void swiglu_make_bwd(Workload *p, const size_t n[]) {
   piece_given(p, piece_view(p, "x", OF_REAL, n[0], 2 * n[1]), 0.3, 1.5);
   piece_given(p, piece_view(p, "dy", OF_REAL, n[0], n[1]), 0.2, 1.0);
-  piece_changed(p, piece_view(p, "dx", OF_REAL, n[0], 2 * n[1]), -0.3, 0.5, 2.0);
+  piece_written(p, piece_view(p, "dx", OF_REAL, n[0], 2 * n[1]), (Write)n[2], -0.3, 0.5, 2.0);
 }
 
 static void call_swiglu_fwd(const Placed *p) {
@@ -65,7 +69,7 @@ static void call_swiglu_fwd(const Placed *p) {
 }
 
 static void call_swiglu_bwd(const Placed *p) {
-  swiglu_bwd(p->ops, p->tensor[C], p->tensor[B], p->tensor[A]);
+  swiglu_bwd(p->ops, p->tensor[C], p->tensor[B], p->tensor[A], (Write)p->workload->shape->n[2]);
 }
 
 /* ---- rope: rows, heads, numbers of a head; positions in no order, some twice ---- */

@@ -1,4 +1,6 @@
 /* cases_mixture.c: cases of noisy_gate and expert_mix. */
+#include <math.h>
+
 #include "cases.h"
 
 /* ---- noisy_gate: rows, experts, without noise ---- */
@@ -40,15 +42,17 @@ static void call_gate_bwd(const Placed *p) {
   noisy_gate_bwd(p->ops, t[DCLEAN], t[DRAW], t[Z], t[RAW], t[NOISE]);
 }
 
-/* ---- expert_mix: experts, rows, columns, gradients that are not wanted (bits: dz, dh) ---- */
+/* ---- expert_mix: experts, rows, columns, gradients that are not wanted (bits: dz, dh), write of backward ---- */
 
 static const Shape mix_shapes[] = {
-    {"one", .n = {1, 1, 1}},
+    {"one", .n = {1, 1, 1, 0, WRITE_ADD}},
     {"odd", .n = {3, 7, 37}},
     {"two", .n = {2, 5, 130}},
     {"no rows", .n = {2, 0, 3}},
     {"dz alone", .n = {2, 9, 33, 2}},
     {"dh alone", .n = {4, 3, 64, 1}},
+    {"added", .n = {3, 6, 41, 0, WRITE_ADD}},
+    {"added to dh alone", .n = {5, 3, 64, 1, WRITE_ADD}},
     {"adapter, 8 views", .real = true, .n = {2, 4608, 4096}},
 };
 
@@ -73,8 +77,9 @@ static void mix_make_bwd(Workload *p, const size_t n[]) {
   piece_none(&p->piece[GATE]);
   piece_none(&p->piece[Y]);
   piece_given(p, piece_view(p, "dy", OF_REAL, n[1], n[2]), 0.1, 1.0);
-  piece_changed(p, piece_view(p, "dz", OF_FINE, n[1], n[0]), 0.3, 0.5, (double)(n[0] * n[2]) + 1.0);
-  piece_changed(p, piece_cube(p, "dh", OF_REAL, n[0], n[1], n[2]), -0.3, 0.5, 2.0);
+  piece_written(p, piece_view(p, "dz", OF_FINE, n[1], n[0]), (Write)n[4], 0.3, 0.5, (double)(n[0] * n[2]) + 1.0);
+  piece_written(p, piece_cube(p, "dh", OF_REAL, n[0], n[1], n[2]), (Write)n[4], -0.3, 0.5, 2.0);
+  p->piece[DZ].floor = sqrt((double)n[2]) / (double)n[0]; /* of s a, which cancels */
   for (size_t i = DZ; i <= DH; i++)
     if (n[3] >> (i - DZ) & 1)
       piece_none(&p->piece[i]);
@@ -82,7 +87,7 @@ static void mix_make_bwd(Workload *p, const size_t n[]) {
 
 static void call_mix_bwd(const Placed *p) {
   const Tensor *t = p->tensor;
-  expert_mix_bwd(p->ops, t[DZ], t[DH], t[DY], t[SHARE], t[H], mix_epsilon);
+  expert_mix_bwd(p->ops, t[DZ], t[DH], t[DY], t[SHARE], t[H], mix_epsilon, (Write)p->workload->shape->n[4]);
 }
 
 static const Case list[] = {

@@ -47,11 +47,7 @@ static void gather_make_fwd(Workload *p, const size_t n[]) {
   static const Kind tables[] = {OF_REAL, OF_BF16, OF_F16};
   piece_given(p, piece_matrix(p, "table", tables[n[4]], n[2], n[1]), 0.3, 1.0);
   indices(p, n[0], n[2]);
-  Piece *y = piece_view(p, "y", OF_REAL, n[0], n[1]);
-  if (n[3] == WRITE_ADD)
-    piece_changed(p, y, -0.3, 0.5, 1.0);
-  else
-    piece_set(y, 1.0);
+  piece_written(p, piece_view(p, "y", OF_REAL, n[0], n[1]), (Write)n[3], -0.3, 0.5, 1.0);
   p->touched = read_once(p, n, piece_dtype(&p->piece[A], p->real), p->real, n[3] == WRITE_ADD ? 2.0 : 1.0);
 }
 

@@ -12,43 +12,50 @@ static double shrunk(size_t sum) {
   return 1.0 / sqrt((double)(sum > 0 ? sum : 1));
 }
 
-/* ---- linear: rows, inputs, outputs, add, without bias, weight ---- */
+/* ---- linear: rows, inputs, outputs, onto (backward to x: added to), without bias, weight ---- */
+
+enum { ONTO_NOTHING, ONTO_ITSELF, ONTO_ANOTHER };
 
 static const Shape linear_shapes[] = {
     {"one", .n = {1, 1, 1}},
     {"odd", .n = {7, 13, 29}},
-    {"added", .n = {5, 67, 11, WRITE_ADD}},
-    {"no bias", .n = {33, 9, 65, WRITE_SET, 1}},
+    {"added", .n = {5, 67, 11, ONTO_ITSELF}},
+    {"no bias", .n = {33, 9, 65, ONTO_NOTHING, 1}},
     {"no rows", .n = {0, 3, 5}},
-    {"bf16 weight", .n = {9, 37, 19, WRITE_SET, 0, WEIGHT_BF16}},
-    {"fp16 weight", .n = {3, 17, 130, WRITE_ADD, 1, WEIGHT_F16}},
+    {"bf16 weight", .n = {9, 37, 19, ONTO_NOTHING, 0, WEIGHT_BF16}},
+    {"fp16 weight", .n = {3, 17, 130, ONTO_ITSELF, 1, WEIGHT_F16}},
     {"whole words", .n = {16, 64, 32}},
+    {"onto another", .n = {12, 35, 18, ONTO_ANOTHER}},
+    {"few rows onto another", .n = {3, 66, 9, ONTO_ANOTHER, 1, WEIGHT_BF16}},
     {"CLIP-L, 8 views, fc1", .real = true, .n = {4616, 1024, 4096}},
     {"adapter, 8 views, fc1", .real = true, .n = {4608, 1024, 4096}},
     {"adapter, 8 views, fc2", .real = true, .n = {4608, 4096, 4096}},
-    {"Llama-3-8B, q k v", .real = true, .n = {2048, 4096, 6144, WRITE_SET, 1}},
-    {"Llama-3-8B, down", .real = true, .n = {2048, 14336, 4096, WRITE_ADD, 1}},
-    {"Llama-3-8B, a token", .real = true, .n = {1, 4096, 6144, WRITE_SET, 1}},
+    {"Llama-3-8B, q k v", .real = true, .n = {2048, 4096, 6144, ONTO_NOTHING, 1}},
+    {"Llama-3-8B, down", .real = true, .n = {2048, 14336, 4096, ONTO_ANOTHER, 1}},
+    {"Llama-3-8B, a token", .real = true, .n = {1, 4096, 6144, ONTO_NOTHING, 1}},
 };
 
-enum { X, W, B, Y, DB = 3 };
+enum { X, W, B, Y, ONTO, DB = 3 };
 
 static void linear_make_fwd(Workload *p, const size_t n[]) {
   double sum = (double)n[1] + 2.0;
   piece_given(p, piece_view(p, "x", OF_REAL, n[0], n[1]), 0.2, 1.0);
   piece_given(p, piece_matrix(p, "w", weights[n[5]], n[2], n[1]), 0.0, shrunk(n[1]));
   piece_given(p, piece_vector(p, "b", OF_REAL, n[2]), 0.3, 0.5);
-  Piece *y = piece_view(p, "y", OF_REAL, n[0], n[2]);
-  if (n[3] == WRITE_ADD)
-    piece_changed(p, y, -0.3, 0.5, sum);
-  else
-    piece_set(y, sum);
+  piece_written(p, piece_view(p, "y", OF_REAL, n[0], n[2]), n[3] == ONTO_ITSELF ? WRITE_ADD : WRITE_SET, -0.3, 0.5,
+                sum);
+  if (n[3] == ONTO_ANOTHER)
+    piece_given(p, piece_view(p, "onto", OF_REAL, n[0], n[2]), -0.3, 0.5);
   if (n[4])
     piece_none(&p->piece[B]);
 }
 
+static Write write_input(const size_t n[]) {
+  return n[3] == ONTO_NOTHING ? WRITE_SET : WRITE_ADD;
+}
+
 static void linear_make_input(Workload *p, const size_t n[]) {
-  piece_changed(p, piece_view(p, "dx", OF_REAL, n[0], n[1]), -0.3, 0.5, (double)n[2] + 1.0);
+  piece_written(p, piece_view(p, "dx", OF_REAL, n[0], n[1]), write_input(n), -0.3, 0.5, (double)n[2] + 1.0);
   piece_given(p, piece_matrix(p, "w", weights[n[5]], n[2], n[1]), 0.0, shrunk(n[2]));
   piece_given(p, piece_view(p, "dy", OF_REAL, n[0], n[2]), 0.2, 1.0);
 }
@@ -65,11 +72,12 @@ static void linear_make_weight(Workload *p, const size_t n[]) {
 
 static void call_linear_fwd(const Placed *p) {
   const Tensor *t = p->tensor;
-  linear_fwd(p->ops, t[Y], t[X], t[W], t[B], (Write)p->workload->shape->n[3]);
+  size_t onto = p->workload->shape->n[3];
+  linear_fwd(p->ops, t[Y], t[X], t[W], t[B], onto == ONTO_ANOTHER ? t[ONTO] : onto == ONTO_ITSELF ? t[Y] : TENSOR_NONE);
 }
 
 static void call_linear_input(const Placed *p) {
-  linear_bwd_input(p->ops, p->tensor[0], p->tensor[2], p->tensor[1]);
+  linear_bwd_input(p->ops, p->tensor[0], p->tensor[2], p->tensor[1], write_input(p->workload->shape->n));
 }
 
 static void call_linear_weight(const Placed *p) {

@@ -13,14 +13,14 @@ enum { LOSS_BLOCK = 256, LOSS_STRIP = 8192 /* logits */, LOSS_AT_ONCE = 4 /* chu
 /* The logits of rows [first, ...), as many as work holds and there are. */
 static Tensor logits_of(const Ops *ops, Tensor x, Tensor w, size_t first, Tensor work) {
   Tensor logits = tensor_rows(work, 0, at_most(x.size[0] - first, work.size[0]));
-  SEESAW_BACKEND::linear_fwd(ops, logits, tensor_rows(x, first, logits.size[0]), w, Tensor{}, WRITE_SET);
+  SEESAW_BACKEND::linear_fwd(ops, logits, tensor_rows(x, first, logits.size[0]), w, Tensor{}, Tensor{});
   return logits;
 }
 
 /* dx += dlogits w, dw += dlogits' x; either may be absent. */
 static void add_gradients(const Ops *ops, Tensor dx, Tensor dw, Tensor dlogits, Tensor x, Tensor w) {
   if (dx.data)
-    SEESAW_BACKEND::linear_bwd_input(ops, dx, dlogits, w);
+    SEESAW_BACKEND::linear_bwd_input(ops, dx, dlogits, w, WRITE_ADD);
   if (dw.data)
     SEESAW_BACKEND::linear_bwd_weight(ops, dw, Tensor{}, dlogits, x);
 }

@@ -94,14 +94,16 @@ __global__ void __launch_bounds__(PLACE_THREADS) activation_fwd_kernel(Rows<T> y
   });
 }
 
-/* 4 numbers: bytes. */
+/* 3 numbers, 4 to add: bytes. */
 template <class Rule, class T>
 __global__ void __launch_bounds__(PLACE_THREADS)
-    activation_bwd_kernel(Rows<T> dx, Rows<const T> dy, Rows<const T> x, Shape shape) {
+    activation_bwd_kernel(Rows<T> dx, Rows<const T> dy, Rows<const T> x, Shape shape, bool add) {
   each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
     auto x_there = chunk_fetch<WIDE<T>>(x.row(row), x.wide, column, shape.columns);
     auto dy_there = chunk_fetch<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
-    auto dx_there = chunk_fetch<WIDE<T>>(dx.row(row), dx.wide, column, shape.columns);
+    Stored<WIDE<T>, T> dx_there = {};
+    if (add)
+      dx_there = chunk_fetch<WIDE<T>>(dx.row(row), dx.wide, column, shape.columns);
     Chunk<WIDE<T>> at = chunk_of(x_there), above = chunk_of(dy_there), out = chunk_of(dx_there);
 #pragma unroll
     for (int i = 0; i < WIDE<T>; i++)
@@ -127,16 +129,20 @@ __global__ void __launch_bounds__(PLACE_THREADS)
   });
 }
 
-/* 7 numbers for each of dy: bytes. */
+/* 5 numbers for each of dy, 7 to add: bytes. */
 template <class T>
 __global__ void __launch_bounds__(PLACE_THREADS)
-    swiglu_bwd_kernel(Rows<T> dgate, Rows<T> dup, Rows<const T> dy, Rows<const T> gate, Rows<const T> up, Shape shape) {
+    swiglu_bwd_kernel(Rows<T> dgate, Rows<T> dup, Rows<const T> dy, Rows<const T> gate, Rows<const T> up, Shape shape,
+                      bool add) {
   each_place<WIDE<T>>(shape, [&](size_t row, size_t column) INLINED {
     auto gate_there = chunk_fetch<WIDE<T>>(gate.row(row), gate.wide, column, shape.columns);
     auto up_there = chunk_fetch<WIDE<T>>(up.row(row), up.wide, column, shape.columns);
     auto dy_there = chunk_fetch<WIDE<T>>(dy.row(row), dy.wide, column, shape.columns);
-    auto dgate_there = chunk_fetch<WIDE<T>>(dgate.row(row), dgate.wide, column, shape.columns);
-    auto dup_there = chunk_fetch<WIDE<T>>(dup.row(row), dup.wide, column, shape.columns);
+    Stored<WIDE<T>, T> dgate_there = {}, dup_there = {};
+    if (add) {
+      dgate_there = chunk_fetch<WIDE<T>>(dgate.row(row), dgate.wide, column, shape.columns);
+      dup_there = chunk_fetch<WIDE<T>>(dup.row(row), dup.wide, column, shape.columns);
+    }
     Chunk<WIDE<T>> g = chunk_of(gate_there), u = chunk_of(up_there), above = chunk_of(dy_there);
     Chunk<WIDE<T>> dg = chunk_of(dgate_there), du = chunk_of(dup_there);
 #pragma unroll
@@ -220,14 +226,14 @@ template <class Rule> static void forward(const Ops *ops, Tensor y, Tensor x) {
   });
 }
 
-template <class Rule> static void backward(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
+template <class Rule> static void backward(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
   bool flat = tensor_contiguous(dx) && tensor_contiguous(dy) && tensor_contiguous(x);
   Shape shape = shape_of(dx, flat);
   by_type(dx.dtype, [&](auto number) {
     using T = decltype(number);
     Places places = places_of<WIDE<T>>(shape);
     LAUNCH((activation_bwd_kernel<Rule, T>), places.blocks, places.threads, 0, stream_of(ops), rows_in<T>(dx, flat),
-           rows_in<const T>(dy, flat), rows_in<const T>(x, flat), shape);
+           rows_in<const T>(dy, flat), rows_in<const T>(x, flat), shape, write == WRITE_ADD);
   });
 }
 
@@ -235,8 +241,8 @@ void activation_fwd(const Ops *ops, Tensor y, Tensor x, Activation kind) {
   kind == ACTIVATION_GELU ? forward<Gelu>(ops, y, x) : forward<QuickGelu>(ops, y, x);
 }
 
-void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind) {
-  kind == ACTIVATION_GELU ? backward<Gelu>(ops, dx, dy, x) : backward<QuickGelu>(ops, dx, dy, x);
+void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind, Write write) {
+  kind == ACTIVATION_GELU ? backward<Gelu>(ops, dx, dy, x, write) : backward<QuickGelu>(ops, dx, dy, x, write);
 }
 
 void swiglu_fwd(const Ops *ops, Tensor y, Tensor x) {
@@ -250,7 +256,7 @@ void swiglu_fwd(const Ops *ops, Tensor y, Tensor x) {
   });
 }
 
-void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
+void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
   Shape shape = shape_of(dy, false);
   Tensor gate = tensor_columns(x, 0, shape.columns), up = tensor_columns(x, shape.columns, shape.columns);
   Tensor dgate = tensor_columns(dx, 0, shape.columns), dup = tensor_columns(dx, shape.columns, shape.columns);
@@ -258,7 +264,7 @@ void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
     using T = decltype(number);
     Places places = places_of<WIDE<T>>(shape);
     LAUNCH(swiglu_bwd_kernel<T>, places.blocks, places.threads, 0, stream_of(ops), rows_of<T>(dgate), rows_of<T>(dup),
-           rows_of<const T>(dy), rows_of<const T>(gate), rows_of<const T>(up), shape);
+           rows_of<const T>(dy), rows_of<const T>(gate), rows_of<const T>(up), shape, write == WRITE_ADD);
   });
 }
 

@@ -1,4 +1,4 @@
-/* linear.cu: y = x w' + b and its gradients.
+/* linear.cu: y = onto + x w' + b and its gradients.
  *
  * Three products, each by product.h. Around them, kernels of ours: weights of another type than the activations' are
  * converted, block by block where scratch memory does not hold them all; a few rows (a token at a time) are multiplied
@@ -65,7 +65,7 @@ template <class Body> static void each_block(const Ops *ops, Tensor w, Dtype typ
   }
 }
 
-/* ---- forward, few rows: y[n][o] = sum_i x[n][i] w[o][i] + b[o] ---- */
+/* ---- forward, few rows: y[n][o] = onto[n][o] + sum_i x[n][i] w[o][i] + b[o] ---- */
 
 enum { OUTPUTS = 4 /* of a block, so that x is read from the cache once for four rows of w */ };
 
@@ -73,8 +73,9 @@ enum { OUTPUTS = 4 /* of a block, so that x is read from the cache once for four
  * thread. A block has OUTPUTS rows of w and ROWS of x; thread t takes chunks t, t + threads, ... of each; then warps
  * add up what their lanes have, and one warp adds the warps' sums in order. */
 template <int ROWS, class A, class W>
-__global__ void __launch_bounds__(BLOCK) few_rows_kernel(Rows<A> y, Rows<const A> x, Rows<const W> w, const A *b,
-                                                         bool add, size_t rows, size_t inputs, size_t outputs) {
+__global__ void __launch_bounds__(BLOCK)
+    few_rows_kernel(Rows<A> y, Rows<const A> x, Rows<const W> w, const A *b, Rows<const A> onto, size_t rows,
+                    size_t inputs, size_t outputs) {
   SHARED(float, sums, BLOCK / WARP * ROWS * OUTPUTS);
   constexpr int EACH = BOTH<A, W>;
   size_t first_row = blockIdx.y * size_t(ROWS), first = blockIdx.x * size_t(OUTPUTS);
@@ -117,8 +118,7 @@ __global__ void __launch_bounds__(BLOCK) few_rows_kernel(Rows<A> y, Rows<const A
   float all = b ? to_float(b[output]) : 0.0f;
   for (unsigned warp = 0; warp < blockDim.x / WARP; warp++)
     all += sums[warp * ROWS * OUTPUTS + threadIdx.x];
-  A *to = y.row(row) + output;
-  *to = from_float<A>(add ? to_float(*to) + all : all);
+  y.row(row)[output] = from_float<A>(onto.data ? to_float(onto.row(row)[output]) + all : all);
 }
 
 /* Threads so that each has a chunk at least, where there are so many. */
@@ -128,15 +128,15 @@ template <class A, class W> static unsigned threads_for(size_t inputs) {
   return threads < WARP ? unsigned(WARP) : static_cast<unsigned>(threads);
 }
 
-template <int ROWS> static void few_rows(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write) {
+template <int ROWS> static void few_rows(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto) {
   dim3 blocks(static_cast<unsigned>(ceil_div(w.size[0], OUTPUTS)), static_cast<unsigned>(ceil_div(x.size[0], ROWS)));
   by_type(x.dtype, [&](auto activation) {
     by_weight(w.dtype, [&](auto weight) {
       using A = decltype(activation);
       using W = decltype(weight);
       LAUNCH((few_rows_kernel<ROWS, A, W>), blocks, (threads_for<A, W>(w.size[1])), 0, stream_of(ops), rows_of<A>(y),
-             rows_of<const A>(x), rows_of<const W>(w), static_cast<const A *>(b.data), write == WRITE_ADD, x.size[0],
-             w.size[1], w.size[0]);
+             rows_of<const A>(x), rows_of<const W>(w), static_cast<const A *>(b.data), rows_of<const A>(onto),
+             x.size[0], w.size[1], w.size[0]);
     });
   });
 }
@@ -193,29 +193,36 @@ static void bias_gradient(const Ops *ops, Tensor db, Tensor dy) {
 
 /* ---- the table's functions ---- */
 
-void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write) {
+void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto) {
   size_t rows = x.size[0];
   if (rows == 0 || w.size[0] == 0)
     return;
   if (rows == 1)
-    few_rows<1>(ops, y, x, w, b, write);
+    few_rows<1>(ops, y, x, w, b, onto);
   else if (rows <= 4)
-    few_rows<4>(ops, y, x, w, b, write);
+    few_rows<4>(ops, y, x, w, b, onto);
   else if (rows <= FEW_ROWS || w.size[1] == 0) /* without inputs only b is left, and no product */
-    few_rows<FEW_ROWS>(ops, y, x, w, b, write);
+    few_rows<FEW_ROWS>(ops, y, x, w, b, onto);
   else
     each_block(ops, w, x.dtype, [&](Tensor block, size_t first) {
-      Tensor part = b.data ? tensor_rows(b, first, block.size[0]) : Tensor();
-      product(ops, {tensor_columns(y, first, block.size[0]), x, block, false, true, 1.0f,
-                    write == WRITE_ADD ? 1.0f : 0.0f, part.data});
+      size_t count = block.size[0];
+      Tensor part = b.data ? tensor_rows(b, first, count) : Tensor();
+      Tensor c = onto.data ? tensor_columns(onto, first, count) : Tensor();
+      product(ops, {tensor_columns(y, first, count), c, x, block, false, true, part.data});
     });
 }
 
-void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
+void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w, Write write) {
   if (dx.size[0] == 0 || w.size[1] == 0)
     return;
+  if (w.size[0] == 0) { /* sums of nothing */
+    if (write == WRITE_SET)
+      zero(ops, dx);
+    return;
+  }
   each_block(ops, w, dy.dtype, [&](Tensor block, size_t first) {
-    product(ops, {dx, tensor_columns(dy, first, block.size[0]), block, false, false, 1.0f, 1.0f, nullptr});
+    Tensor c = write == WRITE_ADD || first > 0 ? dx : Tensor();
+    product(ops, {dx, c, tensor_columns(dy, first, block.size[0]), block, false, false, nullptr});
   });
 }
 
@@ -223,7 +230,7 @@ void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x
   if (dy.size[0] == 0 || dy.size[1] == 0)
     return;
   if (dw.data)
-    product(ops, {dw, dy, x, true, false, 1.0f, 1.0f, nullptr});
+    product(ops, {dw, dw, dy, x, true, false, nullptr});
   if (db.data)
     bias_gradient(ops, db, dy);
 }

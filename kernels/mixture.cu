@@ -135,17 +135,17 @@ __global__ void __launch_bounds__(MIX_BLOCK)
   }
 }
 
-/* What is wanted of a group of experts: dot[e] += dy h_e of a thread's columns (to be summed over the block), dh_e +=
- * s_e dy. */
+/* What is wanted of a group of experts: dot[e] += dy h_e of a thread's columns (to be summed over the block), dh_e = or
+ * (add) += s_e dy. */
 template <int AT_ONCE, class A>
 static __device__ __forceinline__ void mix_group(float dot[AT_ONCE], Rows<A> dh, Rows<const A> dy, const float *share,
-                                                 Rows<const A> h, Mixture c, size_t first, bool dots) {
+                                                 Rows<const A> h, Mixture c, size_t first, bool dots, bool add) {
   for (size_t column = threadIdx.x * WIDE<A>; column < c.columns; column += MIX_BLOCK * WIDE<A>) {
     Stored<WIDE<A>, A> of_h[AT_ONCE] = {}, of_dh[AT_ONCE] = {};
     Stored<WIDE<A>, A> of_dy = chunk_fetch<WIDE<A>>(dy.row(blockIdx.x), dy.wide, column, c.columns);
     if (dots)
       mix_fetch<AT_ONCE>(of_h, h, c, first, column);
-    if (dh.data)
+    if (dh.data && add)
       mix_fetch<AT_ONCE>(of_dh, Rows<const A>{dh.data, dh.pitch, dh.wide}, c, first, column);
     Chunk<WIDE<A>> slope = chunk_of(of_dy);
 #pragma unroll
@@ -164,23 +164,23 @@ static __device__ __forceinline__ void mix_group(float dot[AT_ONCE], Rows<A> dh,
   }
 }
 
-/* dz += s (a - sum softmax(z) a), by the first warp; softmax(z) = s (1 + epsilon). */
+/* dz = or += s (a - sum softmax(z) a), by the first warp; softmax(z) = s (1 + epsilon). */
 static __device__ __forceinline__ void mix_dz(float *dz, const float *share, const float *a, size_t experts,
-                                              float epsilon) {
+                                              float epsilon, bool add) {
   float mean = 0.0f;
   for (size_t e = threadIdx.x; e < experts; e += WARP)
     mean += share[e] * (1.0f + epsilon) * a[e];
   mean = warp_sum(mean);
   for (size_t e = threadIdx.x; e < experts; e += WARP)
-    dz[e] += share[e] * (a[e] - mean);
+    dz[e] = (add ? dz[e] : 0.0f) + share[e] * (a[e] - mean);
 }
 
-/* Bound by bytes: dy and h read, dh read and written: 3 experts + 1 numbers a column, each once; dy again for each
- * further group of AT_ONCE experts (it is in the caches). */
+/* Bound by bytes: dy and h read, dh written (and read, to add): 2 or 3 experts + 1 numbers a column, each once; dy
+ * again for each further group of AT_ONCE experts (it is in the caches). */
 template <int AT_ONCE, class A>
 __global__ void __launch_bounds__(MIX_BLOCK)
     mix_bwd_kernel(Rows<float> dz, Rows<A> dh, Rows<const A> dy, Rows<const float> s, Rows<const A> h, Mixture c,
-                   float epsilon) {
+                   float epsilon, bool add) {
   SHARED(float, share, MIX_EXPERTS);
   SHARED(float, a, MIX_EXPERTS); /* a[e] = dy h_e */
   for (size_t e = threadIdx.x; e < c.experts; e += MIX_BLOCK)
@@ -188,7 +188,7 @@ __global__ void __launch_bounds__(MIX_BLOCK)
   __syncthreads();
   for (size_t first = 0; first < c.experts; first += AT_ONCE) {
     float dot[AT_ONCE] = {};
-    mix_group<AT_ONCE>(dot, dh, dy, share, h, c, first, dz.data != nullptr);
+    mix_group<AT_ONCE>(dot, dh, dy, share, h, c, first, dz.data != nullptr, add);
     for (int e = 0; e < AT_ONCE && dz.data; e++) {
       float sum = block_sum(dot[e]);
       if (threadIdx.x == 0 && first + e < c.experts)
@@ -197,7 +197,7 @@ __global__ void __launch_bounds__(MIX_BLOCK)
   }
   __syncthreads();
   if (dz.data && threadIdx.x < WARP)
-    mix_dz(dz.row(blockIdx.x), share, a, c.experts, epsilon);
+    mix_dz(dz.row(blockIdx.x), share, a, c.experts, epsilon, add);
 }
 
 static Mixture mixture_of(Tensor h) {
@@ -230,12 +230,12 @@ void expert_mix_fwd(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, doub
   });
 }
 
-void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon) {
+void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon, Write write) {
   Mixture c = mixture_of(h);
   by_type(dy.dtype, [&](auto activation) {
     using A = decltype(activation);
     LAUNCH_MIX(mix_bwd_kernel, c, rows_of<float>(dz), expert_rows<A>(dh.data ? dh : Tensor()), rows_of<const A>(dy),
-               rows_of<const float>(s), expert_rows<const A>(h), c, static_cast<float>(epsilon));
+               rows_of<const float>(s), expert_rows<const A>(h), c, static_cast<float>(epsilon), write == WRITE_ADD);
   });
 }
 

@@ -7,13 +7,13 @@
 
 namespace SEESAW_BACKEND {
 
-/* d = alpha a b + beta d + bias, row-major, rows apart by `pitch`; beta 0: d is not read.
- *   a (M, K), turned: (K, M)   b (K, N), turned: (N, K)   d (M, N)   bias (N) of d's type, added to each row, or NULL
- * a and b are of one type, F32 or BF16; d is of that type or F32. Products and sums are in float (no TF32). */
+/* d = c + a b + bias, row-major, rows apart by `pitch`; c absent: nothing is added.
+ *   a (M, K), turned: (K, M)   b (K, N), turned: (N, K)   c, d (M, N)   bias (N) of d's type, added to each row, or
+ * NULL a and b are of one type, F32 or BF16; c and d are of that type or F32. c may be d itself, rows as far apart;
+ * else they do not overlap. Products and sums are in float (no TF32). */
 struct Product {
-  Tensor d, a, b;
+  Tensor d, c, a, b;
   bool turned_a, turned_b;
-  float alpha, beta;
   const void *bias;
 };
 
@@ -44,6 +44,8 @@ inline bool product_check(const Product &p) {
               (p.d.dtype == DTYPE_F32 || p.d.dtype == p.a.dtype),
           "product: there is none of %s and %s into %s", dtype_name(p.a.dtype), dtype_name(p.b.dtype),
           dtype_name(p.d.dtype));
+  REQUIRE(!p.c.data || tensor_same(p.c, p.d), "product: c %s (%zu, %zu) is not like d %s (%zu, %zu)",
+          dtype_name(p.c.dtype), p.c.size[0], p.c.size[1], dtype_name(p.d.dtype), m, n);
   REQUIRE(k > 0 || m == 0 || n == 0, "product: sums of no numbers");
   return m > 0 && n > 0;
 }

@@ -106,7 +106,7 @@ static bool judge_unwritten(Work *w, size_t i, size_t columns) {
 static void judge_numbers(Work *w, size_t i) {
   const Piece *piece = &w->workload.piece[i];
   Verdict *verdict = w->verdict;
-  Comparison c = {.count = piece_count(piece)};
+  Comparison c = {.count = piece_count(piece), .floor = piece->floor};
   c.columns = piece->rank == 1 ? 1 : c.count / (piece->size[0] > 0 ? piece->size[0] : 1);
   c.units = tolerance_units(piece_dtype(piece, w->workload.real), piece->sum,
                             piece->coarse && w->workload.real == DTYPE_BF16);

@@ -160,6 +160,13 @@ void piece_changed(Workload *workload, Piece *piece, double centre, double sprea
   piece->sum = sum;
 }
 
+void piece_written(Workload *workload, Piece *piece, Write write, double centre, double spread, double sum) {
+  if (write == WRITE_ADD)
+    piece_changed(workload, piece, centre, spread, sum);
+  else
+    piece_set(piece, sum);
+}
+
 void piece_work(Piece *piece) {
   piece->role = ROLE_WORK;
 }

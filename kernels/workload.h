@@ -35,6 +35,7 @@ typedef struct Piece {
   bool view;       /* rows may lie apart */
   bool coarse;     /* summed from intermediates that were rounded to real */
   double sum;      /* the longest sum behind an output: K */
+  double floor;    /* of an output in which much cancels: its rms counts as this at least */
   double *numbers; /* rows one after the other; NULL: NaN everywhere */
 } Piece;
 
@@ -89,13 +90,15 @@ Piece *piece_cube(Workload *workload, const char *name, Kind kind, size_t a, siz
 /* piece_numbers: room for its numbers, zeros; NULL when memory is out (then workload->status says so).
  * piece_given: an input of centre + spread * normal numbers of the workload's seed, rounded to the piece's type.
  * piece_round: round what is in `numbers` to it.
- * piece_set, piece_changed: an output and the longest sum behind it; the latter starts like an input.
+ * piece_set, piece_changed: an output and the longest sum behind it; the latter starts like an input. piece_written:
+ * one of them, as the operation's Write says.
  * piece_work: scratch memory that the caller gives. piece_none: absent. */
 double *piece_numbers(Workload *workload, Piece *piece);
 void piece_given(Workload *workload, Piece *piece, double centre, double spread);
 void piece_round(const Workload *workload, Piece *piece);
 void piece_set(Piece *piece, double sum);
 void piece_changed(Workload *workload, Piece *piece, double centre, double spread, double sum);
+void piece_written(Workload *workload, Piece *piece, Write write, double centre, double spread, double sum);
 void piece_work(Piece *piece);
 void piece_none(Piece *piece);
 

@@ -124,18 +124,21 @@ Status ops_status(const Ops *ops) {
 
 /* ---- linear ---- */
 
-void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write) {
+void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto) {
   expect_rank_2("linear_fwd", "w", w);
   expect_weight(ops, "linear_fwd", w, w.size[0], w.size[1]);
   expect("linear_fwd", "x", x, ops->real, 2, x.size[0], w.size[1]);
   expect("linear_fwd", "y", y, ops->real, 2, x.size[0], w.size[0]);
   expect_optional("linear_fwd", "b", b, ops->real, 1, w.size[0], 0);
+  expect_optional("linear_fwd", "onto", onto, ops->real, 2, x.size[0], w.size[0]);
+  REQUIRE(onto.data != y.data || onto.pitch == y.pitch || y.size[0] < 2,
+          "linear_fwd: onto lies where y does, but its rows are %zu numbers apart, should be %zu", onto.pitch, y.pitch);
   count_product(ops, x.size[0], w.size[0], w.size[1]);
   if (ops->table)
-    ops->table->linear_fwd(ops, y, x, w, b, write);
+    ops->table->linear_fwd(ops, y, x, w, b, onto);
 }
 
-void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
+void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w, Write write) {
   expect_rank_2("linear_bwd_input", "w", w);
   expect_weight(ops, "linear_bwd_input", w, w.size[0], w.size[1]);
   expect("linear_bwd_input", "dy", dy, ops->real, 2, dy.size[0], w.size[0]);
@@ -143,7 +146,7 @@ void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
   if (dx.data)
     count_product(ops, dy.size[0], w.size[0], w.size[1]);
   if (ops->table && dx.data)
-    ops->table->linear_bwd_input(ops, dx, dy, w);
+    ops->table->linear_bwd_input(ops, dx, dy, w, write);
 }
 
 void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x) {
@@ -213,12 +216,12 @@ void activation_fwd(const Ops *ops, Tensor y, Tensor x, Activation kind) {
     ops->table->activation_fwd(ops, y, x, kind);
 }
 
-void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind) {
+void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind, Write write) {
   expect("activation_bwd", "x", x, ops->real, 2, x.size[0], x.size[1]);
   expect_like("activation_bwd", "dx", dx, x);
   expect_like("activation_bwd", "dy", dy, x);
   if (ops->table)
-    ops->table->activation_bwd(ops, dx, dy, x, kind);
+    ops->table->activation_bwd(ops, dx, dy, x, kind, write);
 }
 
 void swiglu_fwd(const Ops *ops, Tensor y, Tensor x) {
@@ -228,12 +231,12 @@ void swiglu_fwd(const Ops *ops, Tensor y, Tensor x) {
     ops->table->swiglu_fwd(ops, y, x);
 }
 
-void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
+void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
   expect("swiglu_bwd", "dy", dy, ops->real, 2, dy.size[0], dy.size[1]);
   expect("swiglu_bwd", "x", x, ops->real, 2, dy.size[0], 2 * dy.size[1]);
   expect_like("swiglu_bwd", "dx", dx, x);
   if (ops->table)
-    ops->table->swiglu_bwd(ops, dx, dy, x);
+    ops->table->swiglu_bwd(ops, dx, dy, x, write);
 }
 
 void rope(const Ops *ops, Tensor x, Tensor position, Tensor frequency, bool inverse) {
@@ -310,7 +313,8 @@ void attention_fwd(const Ops *ops, Tensor o, Tensor lse, Tensor q, Tensor k, Ten
 }
 
 void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, Tensor o, Tensor lse, Tensor q,
-                   Tensor k, Tensor v, const Attention *attention, const Ragged *queries, const Ragged *keys) {
+                   Tensor k, Tensor v, Write write, const Attention *attention, const Ragged *queries,
+                   const Ragged *keys) {
   expect_attention(ops, "attention_bwd", o, lse, q, k, v, attention, queries, keys);
   REQUIRE(lse.data, "attention_bwd: lse was not kept");
   expect_like("attention_bwd", "do", d_o, o);
@@ -319,7 +323,7 @@ void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, 
   expect_like("attention_bwd", "dv", dv, v);
   count_attention(ops, 5.0, attention, queries, keys);
   if (ops->table)
-    ops->table->attention_bwd(ops, dq, dk, dv, d_o, o, lse, q, k, v, attention, queries, keys);
+    ops->table->attention_bwd(ops, dq, dk, dv, d_o, o, lse, q, k, v, write, attention, queries, keys);
 }
 
 /* ---- moving rows ---- */
@@ -399,7 +403,7 @@ void expert_mix_fwd(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, doub
     ops->table->expert_mix_fwd(ops, y, s, z, h, epsilon);
 }
 
-void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon) {
+void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon, Write write) {
   expect("expert_mix_bwd", "dy", dy, ops->real, 2, dy.size[0], dy.size[1]);
   expect("expert_mix_bwd", "s", s, ops_fine(ops), 2, dy.size[0], s.size[1]);
   expect_optional("expert_mix_bwd", "dz", dz, ops_fine(ops), 2, s.size[0], s.size[1]);
@@ -407,7 +411,7 @@ void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, T
   if (dh.data)
     expect_experts(ops, "expert_mix_bwd", "dh", dh, s.size[1], dy.size[0], dy.size[1]);
   if (ops->table)
-    ops->table->expert_mix_bwd(ops, dz, dh, dy, s, h, epsilon);
+    ops->table->expert_mix_bwd(ops, dz, dh, dy, s, h, epsilon, write);
 }
 
 void router_score(const Ops *ops, Tensor score, Tensor local, Tensor text, Tensor noise, const Router *router,

@@ -8,8 +8,8 @@
  *   fine    F32 where real is BF16, else real: of statistics kept for backward, scores, gates, noise and losses,
  *           gradients of parameters, and what an optimiser keeps. A tensor is real unless its operation says fine.
  *   w       a weight matrix (out, in), or a table of rows: real, F32, BF16 or F16; converted as it is used
- *   dx      the gradient of the loss by x. Backward adds to it; a gradient with data = NULL is not wanted. By a
- *           parameter (dw, db, dg, dtable) it is fine.
+ *   dx      the gradient of the loss by x. Backward adds to it (below: +=), unless its Write says that it sets it; a
+ *           gradient with data = NULL is not wanted. By a parameter (dw, db, dg, dtable) it is fine, and added to.
  * All two-dimensional activations may be views of columns (their rows apart by `pitch`); parameters are contiguous.
  * No output may overlap an input unless it says 'in place'. Sums run in a fixed order: the same bytes for any number
  * of threads. Wrong shapes are the caller's mistake: the program stops and names both. */
@@ -39,7 +39,7 @@ Dtype ops_fine(const Ops *ops);
 enum { OPS_ROOM = 32 };
 char *ops_print(const Ops *ops, char text[OPS_ROOM]);
 
-/* Does an operation overwrite its output, or add to it? */
+/* Does an operation overwrite its output, whatever that held, or add to it? */
 typedef enum { WRITE_SET, WRITE_ADD } Write;
 
 /* How a batch's rows divide into samples: sample i has rows [offsets[i], offsets[i + 1]). */
@@ -66,11 +66,11 @@ Status ops_status(const Ops *ops);
 
 /* ---- linear ---- */
 
-/* linear: y = x w' + b, or y += x w' + b.
- * Shapes: y (N, O)  x (N, I)  w (O, I)  b (O) or absent.
+/* linear: y = onto + x w' + b; onto absent: nothing is added.
+ * Shapes: y, onto (N, O)  x (N, I)  w (O, I)  b (O) or absent.  onto may be y itself, rows as far apart: y += x w' + b.
  * bwd_input: dx += dy w.   bwd_weight: dw += dy' x, db += column sums of dy; dw, db fine, db may be absent. */
-void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write);
-void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w);
+void linear_fwd(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto);
+void linear_bwd_input(const Ops *ops, Tensor dx, Tensor dy, Tensor w, Write write);
 void linear_bwd_weight(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x);
 
 /* ---- rows: normalisation ---- */
@@ -93,11 +93,11 @@ typedef enum { ACTIVATION_GELU, ACTIVATION_QUICK_GELU, ACTIVATION_COUNT } Activa
 
 /* activation: y = f(x).  Shapes: x, y (N, D). */
 void activation_fwd(const Ops *ops, Tensor y, Tensor x, Activation kind);
-void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind);
+void activation_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind, Write write);
 
 /* swiglu: y = silu(gate) up, x = [gate | up].  Shapes: x (N, 2F)  y (N, F).  Source: Shazeer 2020. */
 void swiglu_fwd(const Ops *ops, Tensor y, Tensor x);
-void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x);
+void swiglu_bwd(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write);
 
 /* rope: rotate each head of x, in place: pair (x_i, x_{i + S/2}) by the angle position * frequency_i, or by its
  * negative (inverse: what backward needs). Shapes: x (N, heads S)  position (N) I32  frequency (S/2) F64.  Source: Su
@@ -127,14 +127,14 @@ typedef struct Attention {
 /* attention: for each sample and head, o = softmax(scale q k') v.
  * Shapes: q, o (rows of queries, heads S)  k, v (rows of keys, kv_heads S)  lse (rows of queries, heads), fine: the
  * logarithm of the softmax's denominator, kept for backward (absent: not kept). queries.count = keys.count. A sample
- * without keys, or a causal one with more queries than keys, is the caller's mistake. backward: p = exp(scale q k' -
- * lse); dv
- * += p' do; ds = p (do v' - rowsum(do o)); dq += scale ds k; dk += scale ds' q. Source: Vaswani et al. 2017; blocks as
- * in Dao et al. 2022. */
+ * without keys, or a causal one with more queries than keys, is the caller's mistake.
+ * backward: p = exp(scale q k' - lse); dv += p' do; ds = p (do v' - rowsum(do o)); dq += scale ds k; dk += scale ds' q;
+ * where they are set, keys without queries get zeros.  Source: Vaswani et al. 2017; blocks as in Dao et al. 2022. */
 void attention_fwd(const Ops *ops, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const Attention *attention,
                    const Ragged *queries, const Ragged *keys);
 void attention_bwd(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, Tensor o, Tensor lse, Tensor q,
-                   Tensor k, Tensor v, const Attention *attention, const Ragged *queries, const Ragged *keys);
+                   Tensor k, Tensor v, Write write, const Attention *attention, const Ragged *queries,
+                   const Ragged *keys);
 
 /* ---- moving rows ---- */
 
@@ -166,7 +166,7 @@ void noisy_gate_bwd(const Ops *ops, Tensor dclean, Tensor draw, Tensor dz, Tenso
  * Shapes: z, dz (N, E), fine  h (E, N, D)  y (N, D).  Keeps s (N, E), fine, for backward.  Source: paper Section 2.1.
  * Trap: released code divides by (sum + 1e-6): epsilon. */
 void expert_mix_fwd(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, double epsilon);
-void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon);
+void expert_mix_bwd(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon, Write write);
 
 /* How the router scores a local token x against the text tokens t_j of its sample; then softmax over local tokens. */
 typedef struct Router {
@@ -227,8 +227,8 @@ struct OpsTable {
   void (*write)(const Ops *ops, void *to, const void *from, size_t bytes);
   void (*read)(const Ops *ops, void *to, const void *from, size_t bytes);
   Status (*status)(const Ops *ops);
-  void (*linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write);
-  void (*linear_bwd_input)(const Ops *ops, Tensor dx, Tensor dy, Tensor w);
+  void (*linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto);
+  void (*linear_bwd_input)(const Ops *ops, Tensor dx, Tensor dy, Tensor w, Write write);
   void (*linear_bwd_weight)(const Ops *ops, Tensor dw, Tensor db, Tensor dy, Tensor x);
   void (*layernorm_fwd)(const Ops *ops, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor g, Tensor b,
                         double epsilon);
@@ -237,9 +237,9 @@ struct OpsTable {
   void (*rmsnorm_fwd)(const Ops *ops, Tensor y, Tensor rstd, Tensor x, Tensor g, double epsilon);
   void (*rmsnorm_bwd)(const Ops *ops, Tensor dx, Tensor dg, Tensor dy, Tensor x, Tensor g, Tensor rstd);
   void (*activation_fwd)(const Ops *ops, Tensor y, Tensor x, Activation kind);
-  void (*activation_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind);
+  void (*activation_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind, Write write);
   void (*swiglu_fwd)(const Ops *ops, Tensor y, Tensor x);
-  void (*swiglu_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x);
+  void (*swiglu_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write);
   void (*rope)(const Ops *ops, Tensor x, Tensor position, Tensor frequency, bool inverse);
   void (*copy)(const Ops *ops, Tensor y, Tensor x);
   void (*add)(const Ops *ops, Tensor y, Tensor x);
@@ -249,7 +249,8 @@ struct OpsTable {
   void (*attention_fwd)(const Ops *ops, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const Attention *attention,
                         const Ragged *queries, const Ragged *keys);
   void (*attention_bwd)(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, Tensor o, Tensor lse, Tensor q,
-                        Tensor k, Tensor v, const Attention *attention, const Ragged *queries, const Ragged *keys);
+                        Tensor k, Tensor v, Write write, const Attention *attention, const Ragged *queries,
+                        const Ragged *keys);
   void (*gather_fwd)(const Ops *ops, Tensor y, Tensor table, Tensor index, Write write);
   void (*gather_bwd)(const Ops *ops, Tensor dtable, Tensor dy, Tensor index);
   void (*scatter_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor index);
@@ -257,7 +258,8 @@ struct OpsTable {
   void (*noisy_gate_fwd)(const Ops *ops, Tensor z, Tensor clean, Tensor raw, Tensor noise, double floor);
   void (*noisy_gate_bwd)(const Ops *ops, Tensor dclean, Tensor draw, Tensor dz, Tensor raw, Tensor noise);
   void (*expert_mix_fwd)(const Ops *ops, Tensor y, Tensor s, Tensor z, Tensor h, double epsilon);
-  void (*expert_mix_bwd)(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon);
+  void (*expert_mix_bwd)(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon,
+                         Write write);
   void (*router_score)(const Ops *ops, Tensor score, Tensor local, Tensor text, Tensor noise, const Router *router,
                        const Ragged *locals, const Ragged *texts);
   void (*router_select)(const Ops *ops, Tensor kept, Tensor offsets, Tensor score, double gamma, const Ragged *locals);

@@ -105,7 +105,7 @@ static cublasStatus_t cublasLtMatmulAlgoCheck(Handle, Handle, Handle, Handle, Ha
 }
 
 static cublasStatus_t cublasLtMatmul(Handle, Handle, const float *, const void *, Handle, const void *, Handle,
-                                     const float *, const void *, Handle, void *to, Handle,
+                                     const float *beta, const void *c, Handle, void *to, Handle,
                                      const cublasLtMatmulAlgo_t *algorithm, void *, size_t, Stream) {
   uint64_t number = algorithm->data[0];
   library.launched++;
@@ -113,6 +113,7 @@ static cublasStatus_t cublasLtMatmul(Handle, Handle, const float *, const void *
     return CUBLAS_STATUS_INVALID_VALUE;
   library.last = static_cast<int>(number);
   library.written += to == choose_output;
+  library.added = *beta != 0.0f ? c : nullptr;
   library.now += library.cost[number];
   return CUBLAS_STATUS_SUCCESS;
 }

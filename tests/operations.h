@@ -395,6 +395,15 @@ static inline void expect_adds(Trial *trial, Tensor dx, size_t sum, void (*backw
   tensor_put(dx, i, j, gradient[i * tensor_width(dx) + j]);
 }
 
+/* expect_sets: backward, which sets dx, makes of NaN the bytes that dx holds now: what expect_adds left. */
+static inline void expect_sets(Trial *trial, Tensor dx, void (*backward)(Trial *trial, void *context), void *context,
+                               const char *name) {
+  double *gradient = trial_copy(trial, dx);
+  tensor_fill(dx, NAN, 0.0, 1);
+  backward(trial, context);
+  expect_within_units(dx, gradient, 0.0, "%s is set", name);
+}
+
 /* ---- running ---- */
 
 static inline void trial_close(Trial *trial) {

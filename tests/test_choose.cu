@@ -6,7 +6,7 @@
 #include "../kernels/card/product.cu"
 
 Library library;
-char choose_output[16];
+char choose_output[16], choose_other[16];
 static OpsTable table;
 static cuda::State state;
 
@@ -50,10 +50,11 @@ void choose_close(Ops *ops) {
   cuda::product_close(ops);
 }
 
-void choose_product(const Ops *ops, size_t m, bool add) {
+void choose_product(const Ops *ops, size_t m, Onto onto) {
   static char a[16], b[16];
-  cuda::product(ops, {tensor_2(choose_output, DTYPE_BF16, m, 8), tensor_2(a, DTYPE_BF16, m, 24),
-                      tensor_2(b, DTYPE_BF16, 24, 8), false, false, 1.0f, add ? 1.0f : 0.0f, nullptr});
+  Tensor d = tensor_2(choose_output, DTYPE_BF16, m, 8), other = tensor_2(choose_other, DTYPE_BF16, m, 8);
+  Tensor c = onto == ONTO_ITSELF ? d : onto == ONTO_ANOTHER ? other : Tensor();
+  cuda::product(ops, {d, c, tensor_2(a, DTYPE_BF16, m, 24), tensor_2(b, DTYPE_BF16, 24, 8), false, false, nullptr});
 }
 
 Status choose_status(const Ops *ops) {

@@ -20,16 +20,19 @@ typedef struct Library {
   double now;
   int asked, launched, last; /* for guesses; runs, also failed ones; the algorithm that ran last */
   int written;               /* runs into choose_output */
+  const void *added;         /* what the last run added: NULL: nothing */
   int alive;                 /* handles and memory not given back */
 } Library;
 extern Library library;
 
-/* A backend of which only products work. choose_product: m rows into choose_output. */
+/* A backend of which only products work. choose_product: m rows into choose_output, onto nothing, itself or other
+ * memory. */
+typedef enum { ALONE, ONTO_ITSELF, ONTO_ANOTHER } Onto;
 void choose_open(Ops *ops);
 void choose_close(Ops *ops);
-void choose_product(const Ops *ops, size_t m, bool add);
+void choose_product(const Ops *ops, size_t m, Onto onto);
 Status choose_status(const Ops *ops);
-extern char choose_output[];
+extern char choose_output[], choose_other[];
 
 #ifdef __cplusplus
 }

@@ -85,7 +85,10 @@ Test(cases, know_their_size) {
   Workload w;
   Ops none = {0};
   case_begin(c, &w, shape_of(c, "odd"), LAYOUT_VIEW, DTYPE_BF16, &none, 1);
-  cr_expect_eq(workload_bytes(&w), 7.0 * 61.0 * 2.0 * 7.0, "x, dy, and dx twice");
+  cr_expect_eq(workload_bytes(&w), 7.0 * 61.0 * 2.0 * 5.0, "x, dy, dx");
+  workload_free(&w);
+  case_begin(c, &w, shape_of(c, "added"), LAYOUT_VIEW, DTYPE_BF16, &none, 1);
+  cr_expect_eq(workload_bytes(&w), 6.0 * 67.0 * 2.0 * 7.0, "x, dy, and dx twice");
   for (size_t i = 0; i < w.count; i++)
     for (size_t k = 0; k < piece_count(&w.piece[i]); k++)
       cr_assert_eq(number_round(DTYPE_BF16, w.piece[i].numbers[k]), w.piece[i].numbers[k], "bf16 as it is stored");
@@ -277,10 +280,16 @@ Test(faults, change_the_digest) {
   close_pair(&pair);
 }
 
-/* Backward adds; one that overwrites is found, because gradients start from known numbers. */
-static void overwritten(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
-  right_table->zero(ops, dx);
-  right_table->swiglu_bwd(ops, dx, dy, x);
+/* A gradient that is overwritten instead of added to is found, because it starts from known numbers; one that is added
+ * to instead of set, because it starts as NaN. */
+static void overwritten(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
+  (void)write;
+  right_table->swiglu_bwd(ops, dx, dy, x, WRITE_SET);
+}
+
+static void added(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
+  (void)write;
+  right_table->swiglu_bwd(ops, dx, dy, x, WRITE_ADD);
 }
 
 /* A status that a kernel's fault left. */
@@ -293,6 +302,11 @@ Test(faults, of_a_gradient_and_of_a_device) {
   Pair pair;
   open_pair(&pair);
   pair.table.swiglu_bwd = overwritten;
+  Verdict verdict = verdict_of(&pair, "swiglu", "bwd", "added");
+  cr_expect(!verdict.good && !(verdict.worst <= 1.0));
+  expect_contains(verdict.sentence, "dx: ");
+  cr_expect(verdict_of(&pair, "swiglu", "bwd", "odd").good, "there it is right");
+  pair.table.swiglu_bwd = added;
   expect_found(&pair, "swiglu", "bwd", "dx: ");
   pair.table.swiglu_bwd = right_table->swiglu_bwd;
   pair.table.status = faulty;
@@ -396,8 +410,8 @@ static void swiglu_much_too_large(const Ops *ops, Tensor y, Tensor x) {
   right_table->scale(ops, y, 1.5);
 }
 
-static void swiglu_gradient_nan(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
-  right_table->swiglu_bwd(ops, dx, dy, x);
+static void swiglu_gradient_nan(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
+  right_table->swiglu_bwd(ops, dx, dy, x, write);
   *number_at(dx, 0, 0) = NAN;
 }
 

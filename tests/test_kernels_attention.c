@@ -152,7 +152,8 @@ static void compare(const Case *c, Dtype type, StandInOrder order) {
   Expected e = expected_of(&s);
   Tensor *t = s.t;
   attention_fwd(&ops, t[O], t[LSE], t[Q], t[K], t[V], &s.attention, &s.queries, &s.keys);
-  attention_bwd(&ops, t[DQ], t[DK], t[DV], t[DO], t[O], t[LSE], t[Q], t[K], t[V], &s.attention, &s.queries, &s.keys);
+  attention_bwd(&ops, t[DQ], t[DK], t[DV], t[DO], t[O], t[LSE], t[Q], t[K], t[V], WRITE_ADD, &s.attention, &s.queries,
+                &s.keys);
   Status status = ops_status(&ops);
   cr_expect_eq(status.code, STATUS_OK, "%s", status.message);
   double sum = (double)(c->size + s.keys.longest + c->heads / c->kv_heads * s.queries.longest);

@@ -2,15 +2,16 @@
  * several rounds, bias gradients in several strips, weights that scratch memory does not hold at once. */
 #include "kernel_cases.h"
 
-/* Rows, inputs, outputs, add, without bias, type of the weight (1: bf16, 2: fp16). */
+/* Rows, inputs, outputs, onto (1: y itself, 2: another), without bias, type of the weight (1: bf16, 2: fp16). */
 static const CaseShape shapes[] = {
     {"linear", {"a row in rounds", .n = {1, 4104, 6}}},
-    {"linear", {"few rows in rounds", .n = {4, 2051, 5, WRITE_ADD, 0, 2}}},
-    {"linear", {"most of few rows", .n = {8, 300, 9, WRITE_ADD, 1, 1}}},
-    {"linear", {"one more", .n = {9, 300, 9, WRITE_ADD, 0, 2}}},
+    {"linear", {"few rows in rounds", .n = {4, 2051, 5, 1, 0, 2}}},
+    {"linear", {"most of few rows", .n = {8, 300, 9, 2, 1, 1}}},
+    {"linear", {"one more", .n = {9, 300, 9, 1, 0, 2}}},
     {"linear", {"no inputs", .n = {3, 0, 5}}},
-    {"linear", {"no inputs of many rows", .n = {67, 0, 5, WRITE_ADD}}},
+    {"linear", {"no inputs of many rows", .n = {67, 0, 5, 2}}},
     {"linear", {"no outputs", .n = {9, 5, 0}}},
+    {"linear", {"no outputs, converted", .n = {9, 5, 0, 1, 0, 1}}},
     {"linear", {"strips of rows", .n = {515, 3, 9}}},
     {"linear", {"several blocks across", .n = {70, 2, 300}}},
 };
@@ -31,11 +32,13 @@ Test(kernels_linear, bf16_is_as_the_c_backend) {
 
 /* In float scratch memory holds 131 such rows, of which 128 are whole tiles: a block of 128 and one of 7. */
 Test(kernels_linear, weights_are_converted_block_by_block) {
-  static const Shape shape = {"blocks of weights", .n = {9, 32000, 135, WRITE_ADD, 0, 2}};
+  static const Shape shapes_of[] = {{"blocks of weights", .n = {9, 32000, 135, 2, 0, 2}},
+                                    {"blocks of weights, set", .n = {9, 32000, 135, 0, 0, 2}}};
   CasePair pair = cases_open(DTYPE_F32, STAND_IN_FORWARD);
   for (size_t i = 0; i < case_count(); i++)
     if (case_at(i)->slot == offsetof(OpsTable, linear_fwd) || case_at(i)->slot == offsetof(OpsTable, linear_bwd_input))
-      expect_good(case_at(i), &shape, LAYOUT_VIEW, &pair);
+      for (int k = 0; k < 2; k++)
+        expect_good(case_at(i), &shapes_of[k], LAYOUT_VIEW, &pair);
   cases_close(&pair);
 }
 
@@ -48,7 +51,7 @@ static float some[16];
 static void long_weights(void) {
   CasePair pair = cases_open(DTYPE_F32, STAND_IN_FORWARD);
   linear_bwd_input(&pair.tested, tensor_2(some, DTYPE_F32, 1, LONG), tensor_2(some, DTYPE_F32, 1, 1),
-                   tensor_2(some, DTYPE_F16, 1, LONG));
+                   tensor_2(some, DTYPE_F16, 1, LONG), WRITE_SET);
 }
 
 static void long_bias(void) {

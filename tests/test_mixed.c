@@ -46,7 +46,7 @@ Test(mixed, some_take_both) {
     ops_zero(&bf16, both[i]);
     normal_fill(&bf16, both[i], rng_make(1, RNG_TEST, 0), 0, 1.0);
     sum_squares(&bf16, total, both[i]);
-    linear_fwd(&bf16, real_2(5, 2), real_2(5, 3), both[i], TENSOR_NONE, WRITE_SET);
+    linear_fwd(&bf16, real_2(5, 2), real_2(5, 3), both[i], TENSOR_NONE, TENSOR_NONE);
     gather_fwd(&bf16, real_2(5, 3), both[i], indices(5), WRITE_SET);
   }
   static const Dtype copies[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
@@ -71,7 +71,7 @@ static void coarse_dw(void) {
   linear_bwd_weight(&bf16, real_2(2, 3), TENSOR_NONE, real_2(5, 2), real_2(5, 3));
 }
 static void fine_dx(void) {
-  linear_bwd_input(&bf16, fine_2(5, 3), real_2(5, 2), real_2(2, 3));
+  linear_bwd_input(&bf16, fine_2(5, 3), real_2(5, 2), real_2(2, 3), WRITE_SET);
 }
 static void coarse_dtable(void) {
   gather_bwd(&bf16, real_2(4, 3), real_2(5, 3), indices(5));

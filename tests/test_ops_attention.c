@@ -21,6 +21,7 @@ typedef struct Set {
   Attention shape;
   Ragged queries, keys;
   Tensor q, k, v, o, lse, d_o, dq, dk, dv;
+  Write write; /* of dq, dk and dv, which start as NaN: set, unless a test says otherwise */
 } Set;
 
 static Set make(Trial *t, const Case *c) {
@@ -36,9 +37,9 @@ static Set make(Trial *t, const Case *c) {
   s.o = trial_view(t, s.queries.rows, wide, NAN, 0.0);
   s.lse = trial_view(t, s.queries.rows, s.shape.heads, NAN, 0.0);
   s.d_o = trial_view(t, s.queries.rows, wide, 0.3, 1.0);
-  s.dq = trial_view(t, s.queries.rows, wide, 0.0, 0.0);
-  s.dk = trial_view(t, s.keys.rows, narrow, 0.0, 0.0);
-  s.dv = trial_view(t, s.keys.rows, narrow, 0.0, 0.0);
+  s.dq = trial_view(t, s.queries.rows, wide, NAN, 0.0);
+  s.dk = trial_view(t, s.keys.rows, narrow, NAN, 0.0);
+  s.dv = trial_view(t, s.keys.rows, narrow, NAN, 0.0);
   return s;
 }
 
@@ -48,7 +49,8 @@ static void forward(Trial *t, Set *s) {
 
 static void backward(Trial *t, void *context) {
   Set *s = context;
-  attention_bwd(&t->ops, s->dq, s->dk, s->dv, s->d_o, s->o, s->lse, s->q, s->k, s->v, &s->shape, &s->queries, &s->keys);
+  attention_bwd(&t->ops, s->dq, s->dk, s->dv, s->d_o, s->o, s->lse, s->q, s->k, s->v, s->write, &s->shape, &s->queries,
+                &s->keys);
 }
 
 static double weighted(Trial *t, void *context) {
@@ -125,7 +127,8 @@ static void expect_within_size(Tensor x, const double *expected, const double *s
     square += size[k] * size[k];
   double allowed = 8.0 * sqrt((double)sum) * dtype_unit(x.dtype), rms = sqrt(square / (double)count);
   FOR_EACH(x, i, j) {
-    double error = fabs(tensor_at(x, i, j) - expected[i * width + j]) / (allowed * (size[i * width + j] + rms));
+    double off = fabs(tensor_at(x, i, j) - expected[i * width + j]);
+    double error = off == 0.0 ? 0.0 : off / (allowed * (size[i * width + j] + rms)); /* all may be zero */
     if (!(error <= worst))
       worst = isnan(error) ? INFINITY : error;
   }
@@ -161,6 +164,7 @@ static const Case cases[] = {
     {{1, 1, 700, 0, true}, 1, {0, 9}, {0, 140}, 0.1},          /* large heads: smaller blocks */
     {{2, 2, 7, 0.7, false}, 0, {0}, {0}, 0.0},                 /* no sample */
     {{2, 2, 7, 0.7, true}, 1, {0, 0}, {0, 0}, 0.0},            /* an empty one */
+    {{2, 1, 7, 0.7, true}, 2, {0, 0, 0}, {0, 3, 5}, 0.0},      /* keys alone */
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -173,6 +177,7 @@ static void gradients(Trial *t, const void *sizes) {
   Set s = make(t, sizes);
   size_t sum = s.shape.size + s.keys.longest;
   forward(t, &s);
+  s.write = WRITE_ADD;
   expect_adds(t, s.dq, sum, backward, &s, "dq");
   expect_adds(t, s.dk, sum, backward, &s, "dk");
   expect_adds(t, s.dv, sum, backward, &s, "dv");
@@ -180,12 +185,16 @@ static void gradients(Trial *t, const void *sizes) {
   tensor_fill(s.dk, 0.0, 0.0, 1);
   tensor_fill(s.dv, 0.0, 0.0, 1);
   backward(t, &s);
+  s.write = WRITE_SET;
+  expect_sets(t, s.dq, backward, &s, "dq");
+  expect_sets(t, s.dk, backward, &s, "dk");
+  expect_sets(t, s.dv, backward, &s, "dv");
   expect_gradient(t, s.dq, s.q, 1e-3, weighted, &s, "dq");
   expect_gradient(t, s.dk, s.k, 1e-3, weighted, &s, "dk");
   expect_gradient(t, s.dv, s.v, 1e-3, weighted, &s, "dv");
 }
 
-Test(attention, gradients_are_slopes_and_add) {
+Test(attention, gradients_are_slopes_and_are_added_or_set) {
   for (int i = 0; i < 4; i++)
     everywhere(gradients, &cases[i]);
 }

@@ -124,16 +124,20 @@ static void activations(Trial *t, const void *sizes) {
   const Sizes s = *(const Sizes *)sizes;
   for (Activation kind = 0; kind < ACTIVATION_COUNT; kind++) {
     Tensor x = tensor_of(t, s, -0.4, 2.0), y = tensor_of(t, s, NAN, 0.0);
-    Tensor dx = tensor_of(t, s, 1.0, 1.0), dy = tensor_of(t, s, 0.3, 1.0);
-    double *to_y = trial_numbers(t, tensor_count(x)), *to_dx = trial_copy(t, dx);
+    Tensor dx = tensor_of(t, s, 1.0, 1.0), dy = tensor_of(t, s, 0.3, 1.0), set = tensor_of(t, s, NAN, 0.0);
+    double *to_y = trial_numbers(t, tensor_count(x)), *to_dx = trial_copy(t, dx),
+           *alone = trial_numbers(t, tensor_count(x));
     FOR_EACH(x, i, j) {
-      to_y[i * s.columns + j] = activation(tensor_at(x, i, j), kind);
-      to_dx[i * s.columns + j] += tensor_at(dy, i, j) * slope_of(tensor_at(x, i, j), kind);
+      size_t k = i * s.columns + j;
+      to_y[k] = activation(tensor_at(x, i, j), kind);
+      to_dx[k] += alone[k] = tensor_at(dy, i, j) * slope_of(tensor_at(x, i, j), kind);
     }
     activation_fwd(&t->ops, y, x, kind);
-    activation_bwd(&t->ops, dx, dy, x, kind);
+    activation_bwd(&t->ops, dx, dy, x, kind, WRITE_ADD);
+    activation_bwd(&t->ops, set, dy, x, kind, WRITE_SET);
     expect_close(y, to_y, 1, "activation %d", kind);
     expect_close(dx, to_dx, 1, "gradient of activation %d", kind);
+    expect_close(set, alone, 1, "gradient of activation %d, set", kind);
   }
 }
 
@@ -141,17 +145,22 @@ static void swiglus(Trial *t, const void *sizes) {
   const Sizes s = *(const Sizes *)sizes;
   Tensor x = trial_view(t, s.rows, 2 * s.columns, 0.3, 2.0), dx = trial_view(t, s.rows, 2 * s.columns, 1.0, 1.0);
   Tensor y = tensor_of(t, s, NAN, 0.0), dy = tensor_of(t, s, 0.3, 1.0);
-  double *to_y = trial_numbers(t, tensor_count(y)), *to_dx = trial_copy(t, dx);
+  Tensor set = trial_view(t, s.rows, 2 * s.columns, NAN, 0.0);
+  double *to_y = trial_numbers(t, tensor_count(y)), *to_dx = trial_copy(t, dx),
+         *alone = trial_numbers(t, tensor_count(x));
   FOR_EACH(y, i, j) {
     double gate = tensor_at(x, i, j), up = tensor_at(x, i, s.columns + j), g = tensor_at(dy, i, j);
+    size_t k = i * 2 * s.columns + j;
     to_y[i * s.columns + j] = gate * logistic(gate) * up;
-    to_dx[i * 2 * s.columns + j] += g * up * logistic(gate) * (1.0 + gate * logistic(-gate));
-    to_dx[i * 2 * s.columns + s.columns + j] += g * gate * logistic(gate);
+    to_dx[k] += alone[k] = g * up * logistic(gate) * (1.0 + gate * logistic(-gate));
+    to_dx[k + s.columns] += alone[k + s.columns] = g * gate * logistic(gate);
   }
   swiglu_fwd(&t->ops, y, x);
-  swiglu_bwd(&t->ops, dx, dy, x);
+  swiglu_bwd(&t->ops, dx, dy, x, WRITE_ADD);
+  swiglu_bwd(&t->ops, set, dy, x, WRITE_SET);
   expect_close(y, to_y, 1, "swiglu");
   expect_close(dx, to_dx, 1, "gradient of swiglu");
+  expect_close(set, alone, 1, "gradient of swiglu, set");
 }
 
 Test(elementwise, activations_are_their_formulas) {
@@ -225,6 +234,7 @@ Test(elementwise, activations_over_their_range) {
 typedef struct Unit {
   Tensor y, x, dy, dx;
   Activation kind;
+  Write write;
 } Unit;
 
 static double activation_loss(Trial *t, void *context) {
@@ -235,7 +245,7 @@ static double activation_loss(Trial *t, void *context) {
 
 static void activation_gradient(Trial *t, void *context) {
   Unit *u = context;
-  activation_bwd(&t->ops, u->dx, u->dy, u->x, u->kind);
+  activation_bwd(&t->ops, u->dx, u->dy, u->x, u->kind, u->write);
 }
 
 static double swiglu_loss(Trial *t, void *context) {
@@ -246,7 +256,7 @@ static double swiglu_loss(Trial *t, void *context) {
 
 static void swiglu_gradient(Trial *t, void *context) {
   Unit *u = context;
-  swiglu_bwd(&t->ops, u->dx, u->dy, u->x);
+  swiglu_bwd(&t->ops, u->dx, u->dy, u->x, u->write);
 }
 
 static void gradients(Trial *t, const void *sizes) {
@@ -256,18 +266,24 @@ static void gradients(Trial *t, const void *sizes) {
             .dy = trial_view(t, 5, 7, 0.3, 1.0),
             .dx = trial_view(t, 5, 7, 0.0, 0.0)};
   for (u.kind = 0; u.kind < ACTIVATION_COUNT; u.kind++) {
+    u.write = WRITE_ADD;
     expect_adds(t, u.dx, 1, activation_gradient, &u, "dx");
+    u.write = WRITE_SET;
+    expect_sets(t, u.dx, activation_gradient, &u, "dx");
     expect_gradient(t, u.dx, u.x, 1e-3, activation_loss, &u, "activation %d", u.kind);
   }
   Unit g = {.y = trial_view(t, 5, 7, NAN, 0.0),
             .x = trial_view(t, 5, 14, 0.3, 2.0),
             .dy = trial_view(t, 5, 7, 0.3, 1.0),
-            .dx = trial_view(t, 5, 14, 0.0, 0.0)};
+            .dx = trial_view(t, 5, 14, 0.0, 0.0),
+            .write = WRITE_ADD};
   expect_adds(t, g.dx, 1, swiglu_gradient, &g, "dx");
+  g.write = WRITE_SET;
+  expect_sets(t, g.dx, swiglu_gradient, &g, "dx");
   expect_gradient(t, g.dx, g.x, 1e-3, swiglu_loss, &g, "swiglu");
 }
 
-Test(elementwise, gradients_are_slopes_and_add) {
+Test(elementwise, gradients_are_slopes_and_are_added_or_set) {
   everywhere(gradients, NULL);
 }
 
@@ -290,15 +306,15 @@ static void torch(Trial *t, const void *sizes) {
     Tensor x = trial_fixture_tensor(t, part);
     snprintf(part, sizeof part, "%s_dy", names[kind]);
     Tensor dy = trial_fixture_tensor(t, part);
-    Tensor y = trial_view(t, 5, 9, NAN, 0.0), dx = trial_view(t, 5, 9, 0.0, 0.0);
+    Tensor y = trial_view(t, 5, 9, NAN, 0.0), dx = trial_view(t, 5, 9, NAN, 0.0);
     activation_fwd(&t->ops, y, x, kind);
-    activation_bwd(&t->ops, dx, dy, x, kind);
+    activation_bwd(&t->ops, dx, dy, x, kind, WRITE_SET);
     compare(t, names[kind], y, dx);
   }
   Tensor x = trial_fixture_tensor(t, "swiglu_x"), dy = trial_fixture_tensor(t, "swiglu_dy");
-  Tensor y = trial_view(t, 5, 7, NAN, 0.0), dx = trial_view(t, 5, 14, 0.0, 0.0);
+  Tensor y = trial_view(t, 5, 7, NAN, 0.0), dx = trial_view(t, 5, 14, NAN, 0.0);
   swiglu_fwd(&t->ops, y, x);
-  swiglu_bwd(&t->ops, dx, dy, x);
+  swiglu_bwd(&t->ops, dx, dy, x, WRITE_SET);
   compare(t, "swiglu", y, dx);
 }
 
@@ -332,7 +348,7 @@ static void gap(void) {
 }
 
 static void wrong_activation(void) {
-  activation_bwd(&mistaken.ops, of(2, 3), of(2, 4), of(2, 3), ACTIVATION_GELU);
+  activation_bwd(&mistaken.ops, of(2, 3), of(2, 4), of(2, 3), ACTIVATION_GELU, WRITE_SET);
 }
 
 static void not_twice_as_wide(void) {

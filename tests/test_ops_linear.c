@@ -25,29 +25,42 @@ static Dtype weight_type(const Trial *t, size_t i) {
   return (const Dtype[]){t->ops.real, DTYPE_BF16, DTYPE_F16, DTYPE_F32}[i % 4];
 }
 
-static void check_forward(Trial *t, Sizes s, Dtype dtype, bool with_b, Write write) {
-  Tensor x = trial_view(t, s.rows, s.inputs, 0.5, 1.0), w = trial_matrix(t, dtype, s.outputs, s.inputs, 0.1, 0.5);
-  Tensor b = with_b ? trial_vector(t, s.outputs, -0.3, 1.0) : TENSOR_NONE;
-  Tensor y = trial_view(t, s.rows, s.outputs, write == WRITE_ADD ? 2.0 : NAN, 1.0);
-  double *expected = write == WRITE_ADD ? trial_copy(t, y) : trial_numbers(t, s.rows * s.outputs);
-  for (size_t i = 0; with_b && i < s.rows * s.outputs; i++)
-    expected[i] += tensor_at(b, i % s.outputs, 0);
-  linear_fwd(&t->ops, y, x, w, b, write);
+enum { ONTO_NOTHING, ONTO_ITSELF, ONTO_ANOTHER, ONTOS };
+
+/* products: x w', written out. */
+static void check_forward(Trial *t, Tensor x, Tensor w, Tensor b, int onto, const double *products) {
+  size_t rows = x.size[0], outputs = w.size[0];
+  Tensor y = trial_view(t, rows, outputs, onto == ONTO_ITSELF ? 2.0 : NAN, 1.0), other = TENSOR_NONE;
+  if (onto == ONTO_ANOTHER)
+    other = trial_view(t, rows, outputs, 2.0, 1.0);
+  Tensor added = onto == ONTO_ITSELF ? y : other;
+  double *expected = added.data ? trial_copy(t, added) : trial_numbers(t, rows * outputs);
+  double *before = other.data ? trial_copy(t, other) : NULL;
+  linear_fwd(&t->ops, y, x, w, b, added);
   if (t->threads > 1)
     return; /* the bytes are compared */
-  add_products(expected, trial_copy(t, x), trial_copy(t, w), s.rows, s.outputs, s.inputs, (const size_t[]){s.inputs, 1},
-               (const size_t[]){s.inputs, 1});
-  expect_close(y, expected, s.inputs + 2, "y of (%zu, %zu, %zu), w %s, b %d, add %d", s.rows, s.inputs, s.outputs,
-               dtype_name(dtype), with_b, write);
+  for (size_t i = 0; i < rows * outputs; i++)
+    expected[i] += products[i] + (b.data ? tensor_at(b, i % outputs, 0) : 0.0);
+  expect_close(y, expected, x.size[1] + 2, "y of (%zu, %zu, %zu), w %s, b %d, onto %d", rows, x.size[1], outputs,
+               dtype_name(w.dtype), b.data != NULL, onto);
+  if (before)
+    expect_within_units(other, before, 0.0, "what is added");
 }
 
 static void forward(Trial *t, const void *sizes) {
-  const Sizes *s = sizes;
-  bool all = s->rows * s->inputs * s->outputs < 100000;
-  for (size_t i = 0; i < 4; i++)
-    for (int how = 0; how < 4; how++)
-      if (all || (size_t)how == i)
-        check_forward(t, *s, weight_type(t, i), how % 2, how / 2 ? WRITE_ADD : WRITE_SET);
+  const Sizes s = *(const Sizes *)sizes;
+  bool all = s.rows * s.inputs * s.outputs < 100000;
+  Tensor x = trial_view(t, s.rows, s.inputs, 0.5, 1.0), b = trial_vector(t, s.outputs, -0.3, 1.0);
+  for (int i = 0; i < 4; i++) {
+    Tensor w = trial_matrix(t, weight_type(t, (size_t)i), s.outputs, s.inputs, 0.1, 0.5);
+    double *products = trial_numbers(t, s.rows * s.outputs);
+    if (t->threads <= 1)
+      add_products(products, trial_copy(t, x), trial_copy(t, w), s.rows, s.outputs, s.inputs,
+                   (const size_t[]){s.inputs, 1}, (const size_t[]){s.inputs, 1});
+    for (int how = 0; how < 2 * ONTOS; how++)
+      if (all || how % 4 == i)
+        check_forward(t, x, w, how % 2 ? b : TENSOR_NONE, how / 2, products);
+  }
 }
 
 static void backward(Trial *t, const void *sizes) {
@@ -55,14 +68,19 @@ static void backward(Trial *t, const void *sizes) {
   Tensor dy = trial_view(t, s.rows, s.outputs, 0.2, 1.0), x = trial_view(t, s.rows, s.inputs, 0.5, 1.0);
   for (size_t i = 0; i < 4; i++) {
     Tensor w = trial_matrix(t, weight_type(t, i), s.outputs, s.inputs, 0.1, 0.5);
-    Tensor dx = trial_view(t, s.rows, s.inputs, 1.0, 1.0);
-    double *expected = trial_copy(t, dx);
-    linear_bwd_input(&t->ops, dx, dy, w);
+    Tensor dx = trial_view(t, s.rows, s.inputs, 1.0, 1.0), set = trial_view(t, s.rows, s.inputs, NAN, 0.0);
+    double *expected = trial_copy(t, dx), *alone = trial_numbers(t, s.rows * s.inputs);
+    linear_bwd_input(&t->ops, dx, dy, w, WRITE_ADD);
+    linear_bwd_input(&t->ops, set, dy, w, WRITE_SET);
     if (t->threads > 1)
       continue;
-    add_products(expected, trial_copy(t, dy), trial_copy(t, w), s.rows, s.inputs, s.outputs,
+    add_products(alone, trial_copy(t, dy), trial_copy(t, w), s.rows, s.inputs, s.outputs,
                  (const size_t[]){s.outputs, 1}, (const size_t[]){1, s.inputs});
+    for (size_t k = 0; k < s.rows * s.inputs; k++)
+      expected[k] += alone[k];
     expect_close(dx, expected, s.outputs + 1, "dx of (%zu, %zu, %zu), w %s", s.rows, s.inputs, s.outputs,
+                 dtype_name(w.dtype));
+    expect_close(set, alone, s.outputs, "dx, set, of (%zu, %zu, %zu), w %s", s.rows, s.inputs, s.outputs,
                  dtype_name(w.dtype));
   }
   Tensor dw = trial_matrix(t, t->ops.real, s.outputs, s.inputs, -1.0, 1.0), db = trial_vector(t, s.outputs, 1.0, 1.0);
@@ -92,17 +110,18 @@ Test(linear, backward_is_the_sum_written_out) {
 
 typedef struct Layer {
   Tensor y, x, w, b, dy, dx, dw, db;
+  Write write; /* of dx */
 } Layer;
 
 static double loss(Trial *t, void *context) {
   Layer *l = context;
-  linear_fwd(&t->ops, l->y, l->x, l->w, l->b, WRITE_SET);
+  linear_fwd(&t->ops, l->y, l->x, l->w, l->b, TENSOR_NONE);
   return weighted_sum(l->y, l->dy);
 }
 
 static void to_input(Trial *t, void *context) {
   Layer *l = context;
-  linear_bwd_input(&t->ops, l->dx, l->dy, l->w);
+  linear_bwd_input(&t->ops, l->dx, l->dy, l->w, l->write);
 }
 
 static void to_weight(Trial *t, void *context) {
@@ -124,8 +143,11 @@ static void gradients(Trial *t, const void *sizes) {
              .dy = trial_view(t, s.rows, s.outputs, 0.2, 1.0),
              .dx = trial_view(t, s.rows, s.inputs, 0.0, 0.0),
              .dw = trial_matrix(t, t->ops.real, s.outputs, s.inputs, 0.0, 0.0),
-             .db = trial_vector(t, s.outputs, 0.0, 0.0)};
+             .db = trial_vector(t, s.outputs, 0.0, 0.0),
+             .write = WRITE_ADD};
   expect_adds(t, l.dx, s.outputs, to_input, &l, "dx");
+  l.write = WRITE_SET;
+  expect_sets(t, l.dx, to_input, &l, "dx");
   expect_adds(t, l.dw, s.rows, to_weight, &l, "dw");
   expect_adds(t, l.db, s.rows, to_bias, &l, "db");
   expect_gradient(t, l.dx, l.x, 1e-2, loss, &l, "dx");
@@ -133,7 +155,7 @@ static void gradients(Trial *t, const void *sizes) {
   expect_gradient(t, l.db, l.b, 1e-2, loss, &l, "db");
 }
 
-Test(linear, gradients_are_slopes_and_add) {
+Test(linear, gradients_are_slopes_and_are_added_or_set) {
   const Sizes some[] = {{1, 1, 1}, {3, 5, 7}, {11, 6, 5}};
   for (int i = 0; i < 3; i++)
     everywhere(gradients, &some[i]);
@@ -151,7 +173,7 @@ static void every_short(Trial *t, const void *sizes) {
     Tensor w = trial_matrix(t, dtype, 1 << 16, 1, 0.0, 0.0);
     for (uint32_t bits = 0; bits < 1 << 16; bits++)
       ((uint16_t *)w.data)[bits] = (uint16_t)bits;
-    linear_fwd(&t->ops, y, x, w, TENSOR_NONE, WRITE_SET);
+    linear_fwd(&t->ops, y, x, w, TENSOR_NONE, TENSOR_NONE);
     size_t wrong = 0;
     FOR_EACH(y, i, j) {
       double is = tensor_at(y, i, j), should = tensor_at(w, j, 0);
@@ -175,7 +197,7 @@ static void spreads(Trial *t, const void *sizes) {
     Tensor w = trial_matrix(t, weight_type(t, i), s.outputs, s.inputs, 0.0, 1.0);
     tensor_put(x, 1, s.inputs - 1, NAN);
     tensor_put(w, 2, 0, INFINITY);
-    linear_fwd(&t->ops, y, x, w, TENSOR_NONE, WRITE_SET);
+    linear_fwd(&t->ops, y, x, w, TENSOR_NONE, TENSOR_NONE);
     FOR_EACH(y, n, o)
     cr_expect((n == 1 && isnan(tensor_at(y, n, o))) || (n != 1 && o == 2 && isinf(tensor_at(y, n, o))) ||
                   (n != 1 && o != 2 && isfinite(tensor_at(y, n, o))),
@@ -196,8 +218,8 @@ static void torch(Trial *t, const void *sizes) {
   Tensor b = trial_fixture_tensor(t, "linear_b"), dy = trial_fixture_tensor(t, "linear_dy");
   Tensor y = trial_view(t, x.size[0], w.size[0], NAN, 0.0), dx = trial_view(t, x.size[0], x.size[1], 0.0, 0.0);
   Tensor dw = trial_matrix(t, t->ops.real, w.size[0], w.size[1], 0.0, 0.0), db = trial_vector(t, w.size[0], 0.0, 0.0);
-  linear_fwd(&t->ops, y, x, w, b, WRITE_SET);
-  linear_bwd_input(&t->ops, dx, dy, w);
+  linear_fwd(&t->ops, y, x, w, b, TENSOR_NONE);
+  linear_bwd_input(&t->ops, dx, dy, w, WRITE_ADD);
   linear_bwd_weight(&t->ops, dw, db, dy, x);
   expect_close(y, trial_fixture_numbers(t, "linear_y", NULL), x.size[1] + 1, "torch's y");
   expect_close(dx, trial_fixture_numbers(t, "linear_dx", NULL), w.size[0], "torch's dx");
@@ -219,19 +241,27 @@ static Tensor of(size_t rows, size_t columns) {
 }
 
 static void wrong_x(void) {
-  linear_fwd(&mistaken.ops, of(2, 4), of(2, 5), of(4, 3), TENSOR_NONE, WRITE_SET);
+  linear_fwd(&mistaken.ops, of(2, 4), of(2, 5), of(4, 3), TENSOR_NONE, TENSOR_NONE);
 }
 
 static void wrong_b(void) {
-  linear_fwd(&mistaken.ops, of(2, 4), of(2, 3), of(4, 3), tensor_1(some, DTYPE_F32, 3), WRITE_SET);
+  linear_fwd(&mistaken.ops, of(2, 4), of(2, 3), of(4, 3), tensor_1(some, DTYPE_F32, 3), TENSOR_NONE);
+}
+
+static void wrong_onto(void) {
+  linear_fwd(&mistaken.ops, of(2, 4), of(2, 3), of(4, 3), TENSOR_NONE, of(2, 3));
+}
+
+static void onto_apart(void) {
+  linear_fwd(&mistaken.ops, of(2, 4), of(2, 3), of(4, 3), TENSOR_NONE, tensor_columns(of(2, 5), 0, 4));
 }
 
 static void wrong_type(void) {
-  linear_fwd(&mistaken.ops, of(2, 4), of(2, 3), tensor_2(some, DTYPE_I32, 4, 3), TENSOR_NONE, WRITE_SET);
+  linear_fwd(&mistaken.ops, of(2, 4), of(2, 3), tensor_2(some, DTYPE_I32, 4, 3), TENSOR_NONE, TENSOR_NONE);
 }
 
 static void gap_in_w(void) {
-  linear_bwd_input(&mistaken.ops, of(2, 3), of(2, 4), tensor_columns(of(4, 5), 0, 3));
+  linear_bwd_input(&mistaken.ops, of(2, 3), of(2, 4), tensor_columns(of(4, 5), 0, 3), WRITE_SET);
 }
 
 static void wrong_dw(void) {
@@ -242,6 +272,8 @@ Test(linear, wrong_shapes_stop) {
   trial_open(&mistaken, DTYPE_F32, 1);
   expect_stop(wrong_x, "linear_fwd: x is F32 (2, 5)", "should be F32 (2, 3)");
   expect_stop(wrong_b, "linear_fwd: b is F32 (3)", "should be F32 (4)");
+  expect_stop(wrong_onto, "linear_fwd: onto is F32 (2, 3)", "should be F32 (2, 4)");
+  expect_stop(onto_apart, "linear_fwd: onto lies where y does", "5 numbers apart, should be 4");
   expect_stop(wrong_type, "linear_fwd: w is I32 (4, 3)", "should be F32 (4, 3)");
   expect_stop(gap_in_w, "linear_bwd_input", "w is not contiguous");
   expect_stop(wrong_dw, "linear_bwd_weight: dw is F32 (3, 4)", "should be F32 (4, 3)");

@@ -130,6 +130,7 @@ typedef struct Mix {
 typedef struct Set {
   const Mix *c;
   Tensor z, s, h, y, dy, dz, dh;
+  Write write; /* of dz and dh, which start as NaN: set, unless a test says otherwise */
 } Set;
 
 static Set make(Trial *t, const Mix *c) {
@@ -139,8 +140,8 @@ static Set make(Trial *t, const Mix *c) {
                .h = trial_cube(t, c->experts, c->rows, c->columns, 0.5, 1.0),
                .y = trial_view(t, c->rows, c->columns, NAN, 0.0),
                .dy = trial_view(t, c->rows, c->columns, 0.3, 1.0),
-               .dz = trial_view(t, c->rows, c->experts, 0.0, 0.0),
-               .dh = trial_cube(t, c->experts, c->rows, c->columns, 0.0, 0.0)};
+               .dz = trial_view(t, c->rows, c->experts, NAN, 0.0),
+               .dh = trial_cube(t, c->experts, c->rows, c->columns, NAN, 0.0)};
 }
 
 static double mixed(Trial *t, void *context) {
@@ -151,7 +152,7 @@ static double mixed(Trial *t, void *context) {
 
 static void mix_back(Trial *t, void *context) {
   Set *s = context;
-  expert_mix_bwd(&t->ops, s->dz, s->dh, s->dy, s->s, s->h, s->c->epsilon);
+  expert_mix_bwd(&t->ops, s->dz, s->dh, s->dy, s->s, s->h, s->c->epsilon, s->write);
 }
 
 static void mixture(Trial *t, const void *sizes) {
@@ -197,28 +198,32 @@ Test(mixture, is_its_definition) {
 static void gradients(Trial *t, const void *sizes) {
   Set s = make(t, sizes);
   mixed(t, &s);
+  s.write = WRITE_ADD;
   expect_adds(t, s.dz, s.c->experts * s.c->columns, mix_back, &s, "dz");
   expect_adds(t, s.dh, 2, mix_back, &s, "dh");
   tensor_fill(s.dz, 0.0, 0.0, 1);
   tensor_fill(s.dh, 0.0, 0.0, 1);
   mix_back(t, &s);
+  s.write = WRITE_SET;
+  expect_sets(t, s.dz, mix_back, &s, "dz");
+  expect_sets(t, s.dh, mix_back, &s, "dh");
   expect_gradient(t, s.dz, s.z, 1e-3, mixed, &s, "dz");
   expect_gradient(t, s.dh, s.h, 1e-3, mixed, &s, "dh");
   double *dz = trial_copy(t, s.dz), *dh = trial_copy(t, s.dh);
   Set gates_only = s, experts_only = s;
-  tensor_fill(s.dz, 0.0, 0.0, 1);
+  tensor_fill(s.dz, NAN, 0.0, 1);
   gates_only.dh = TENSOR_NONE;
   mix_back(t, &gates_only);
   expect_within_units(s.dz, dz, 0.0, "dz alone");
   expect_within_units(s.dh, dh, 0.0, "dh as it was");
-  tensor_fill(s.dh, 0.0, 0.0, 1);
+  tensor_fill(s.dh, NAN, 0.0, 1);
   experts_only.dz = TENSOR_NONE;
   mix_back(t, &experts_only);
   expect_within_units(s.dh, dh, 0.0, "dh alone");
   expect_within_units(s.dz, dz, 0.0, "dz as it was");
 }
 
-Test(mixture, gradients_are_slopes_add_and_may_be_absent) {
+Test(mixture, gradients_are_slopes_added_or_set_and_may_be_absent) {
   for (int i = 0; i < 3; i++)
     everywhere(gradients, &cases[i]);
 }

@@ -206,22 +206,22 @@ Test(gradients, of_low_rank_updates) {
 /* The checker is checked: with an operation whose backward is a little wrong, does nothing, or gives NaN. */
 static const OpsTable *right_table;
 
-static void bit_too_much(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
-  right_table->swiglu_bwd(ops, dx, dy, x);
+static void bit_too_much(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
+  right_table->swiglu_bwd(ops, dx, dy, x, write);
   right_table->scale(ops, dx, 1.0 + 1e-5);
 }
 
-static void nothing(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
-  (void)ops, (void)dx, (void)dy, (void)x;
+static void nothing(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
+  (void)ops, (void)dx, (void)dy, (void)x, (void)write;
 }
 
-static void not_a_number(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
-  right_table->swiglu_bwd(ops, dx, dy, x);
+static void not_a_number(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
+  right_table->swiglu_bwd(ops, dx, dy, x, write);
   *(double *)dx.data = NAN;
 }
 
 Test(gradients, that_are_wrong_are_found) {
-  void (*const wrong[])(const Ops *, Tensor, Tensor, Tensor) = {bit_too_much, nothing, not_a_number};
+  void (*const wrong[])(const Ops *, Tensor, Tensor, Tensor, Write) = {bit_too_much, nothing, not_a_number};
   ModelConfig config = tiny();
   for (int i = 0; i < 3; i++) {
     World w;

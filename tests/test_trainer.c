@@ -646,8 +646,8 @@ Test(trainer, never_keeps_values_that_are_not_finite) {
 /* A gradient that overflows while the loss does not. */
 static const OpsTable *right_table;
 
-static void overflow(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind) {
-  right_table->activation_bwd(ops, dx, dy, x, kind);
+static void overflow(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind, Write write) {
+  right_table->activation_bwd(ops, dx, dy, x, kind, write);
   *(float *)dx.data = INFINITY;
 }
 

@@ -309,7 +309,7 @@ static size_t right_answers(Course *c, const Lecture *lecture) {
   size_t n = p.sequence.supervised;
   Tensor logits = run_reals(run, n, vocabulary);
   int32_t *best = run_host(run, n);
-  linear_fwd(run->ops, logits, p.normed, model->decoder.head.w, TENSOR_NONE, WRITE_SET);
+  linear_fwd(run->ops, logits, p.normed, model->decoder.head.w, TENSOR_NONE, TENSOR_NONE);
   run_likeliest(run, logits, best);
   for (size_t i = 0, sample = 0; i < n && sample < c->batch; i++) {
     if (p.sequence.predicting[i] < p.sequence.rows.host[sample])

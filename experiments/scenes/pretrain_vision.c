@@ -218,7 +218,7 @@ static void tag_patches(Lesson *l, double counts[TAGS][2][2]) {
     size_t rows = features.size[0], classes = tag_classes[tag], mark = run_mark(run);
     Tensor logits = run_reals(run, rows, classes);
     int32_t *best = run_host(run, rows);
-    linear_fwd(run->ops, logits, features, head(l, 0, tag), TENSOR_NONE, WRITE_SET);
+    linear_fwd(run->ops, logits, features, head(l, 0, tag), TENSOR_NONE, TENSOR_NONE);
     run_likeliest(run, logits, best);
     count_right(l, best, tag, counts[tag]);
     run_release(run, mark);

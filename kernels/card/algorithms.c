@@ -3,7 +3,7 @@
  *   seesaw algorithms 1
  *   NVIDIA H100 80GB HBM3, compute capability 9.0, cuBLASLt 130100
  *   bits bits_d turned_a ... align_d algorithm
- *   16 16 0 1 1 0 4608 4096 1024 1024 1024 4096 256 256 256 0000000000000042 ...
+ *   16 16 0 1 1 0 4608 4096 1024 1024 1024 4096 4096 256 256 256 256 0000000000000042 ...
  *   digest 0123456789abcdef
  *
  * Nothing of it is believed before the digest fits, and a line only if it is what would be written for what it says. */
@@ -26,14 +26,14 @@ enum {
   FIELDS = sizeof(AlgorithmKey) / sizeof(uint64_t),
   WORDS = sizeof(Algorithm) / sizeof(uint64_t),
   SLOTS = 2 * ALGORITHMS_MOST, /* half of them stay empty, so a search ends soon */
-  LINE_ROOM = 512,             /* 15 numbers of 20 digits and 8 words of 16 */
+  LINE_ROOM = 512,             /* 17 numbers of 20 digits and 8 words of 16 */
   DIGEST_LINE = 24,            /* bytes of the last line */
   NAME_ROOM = 256,
 };
 static const size_t file_most = (size_t)ALGORITHMS_MOST * LINE_ROOM + 4096;
 static const char title[] = "seesaw algorithms 1\n";
-static const char columns[] = "bits bits_d turned_a turned_b bias add m n k pitch_a pitch_b pitch_d align_a align_b "
-                              "align_d algorithm\n";
+static const char columns[] = "bits bits_d turned_a turned_b bias add m n k pitch_a pitch_b pitch_c pitch_d align_a "
+                              "align_b align_c align_d algorithm\n";
 
 /* ---- the table ---- */
 

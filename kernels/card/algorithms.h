@@ -17,14 +17,14 @@
 extern "C" {
 #endif
 
-/* All that decides about d = a b (product.h). A product that differs in none of it gets the same algorithm. */
+/* All that decides about a product d = c + a b (product.h). One that differs in none of it gets the same algorithm. */
 typedef struct AlgorithmKey {
-  uint64_t bits, bits_d;              /* of a number of a and b, of d: 32: F32, 16: BF16 */
-  uint64_t turned_a, turned_b;        /* 0 or 1, like the next two */
-  uint64_t bias, add;                 /* there is one; d is read */
-  uint64_t m, n, k;                   /* d (m, n), sums of k */
-  uint64_t pitch_a, pitch_b, pitch_d; /* numbers from row to row */
-  uint64_t align_a, align_b, align_d; /* bytes: a power of two that divides where every row begins */
+  uint64_t bits, bits_d;                       /* of a number of a and b, of c and d: 32: F32, 16: BF16 */
+  uint64_t turned_a, turned_b;                 /* 0 or 1, like the next two */
+  uint64_t bias, add;                          /* there is one; there is a c (else c's numbers are d's) */
+  uint64_t m, n, k;                            /* d (m, n), sums of k */
+  uint64_t pitch_a, pitch_b, pitch_c, pitch_d; /* numbers from row to row */
+  uint64_t align_a, align_b, align_c, align_d; /* bytes: a power of two that divides where every row begins */
 } AlgorithmKey;
 
 /* As cuBLASLt serialises one; it means something to the same version of it on the same kind of device alone. */

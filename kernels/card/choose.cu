@@ -26,15 +26,17 @@ static AlgorithmKey key_of(const Product &p) {
   key.turned_a = p.turned_a;
   key.turned_b = p.turned_b;
   key.bias = p.bias != nullptr;
-  key.add = p.beta != 0.0f;
+  key.add = p.c.data != nullptr;
   key.m = p.d.size[0];
   key.n = p.d.size[1];
   key.k = product_sum(p);
   key.pitch_a = p.a.pitch;
   key.pitch_b = p.b.pitch;
+  key.pitch_c = addend(p).pitch;
   key.pitch_d = p.d.pitch;
   key.align_a = alignment_of(p.a);
   key.align_b = alignment_of(p.b);
+  key.align_c = alignment_of(addend(p));
   key.align_d = alignment_of(p.d);
   return key;
 }
@@ -42,7 +44,8 @@ static AlgorithmKey key_of(const Product &p) {
 /* Splits along k are added up in float, in a fixed order. */
 static cublasStatus_t describe_preference(cublasLtMatmulPreference_t preference, const Product &p) {
   size_t bytes = WORKSPACE;
-  uint32_t a = alignment_of(p.b), b = alignment_of(p.a), c = alignment_of(p.d);
+  uint32_t a = alignment_of(p.b), b = alignment_of(p.a);
+  uint32_t c = alignment_of(addend(p)), to = alignment_of(p.d);
   uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 #define PREFER(name, value)                                                                                            \
   LT(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_##name, &(value), sizeof(value)))
@@ -51,7 +54,7 @@ static cublasStatus_t describe_preference(cublasLtMatmulPreference_t preference,
   PREFER(MIN_ALIGNMENT_A_BYTES, a);
   PREFER(MIN_ALIGNMENT_B_BYTES, b);
   PREFER(MIN_ALIGNMENT_C_BYTES, c);
-  PREFER(MIN_ALIGNMENT_D_BYTES, c);
+  PREFER(MIN_ALIGNMENT_D_BYTES, to);
 #undef PREFER
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -72,7 +75,7 @@ static cublasStatus_t ask(const Ops *ops, const Description &d, const Product &p
   cublasStatus_t status = describe_preference(preference, p);
   candidates->count = 0;
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatmulAlgoGetHeuristic(products_of(ops)->handle, d.operation, d.a, d.b, d.d, d.d, preference, most,
+    status = cublasLtMatmulAlgoGetHeuristic(products_of(ops)->handle, d.operation, d.a, d.b, d.c, d.d, preference, most,
                                             candidates->result, &candidates->count);
   cublasLtMatmulPreferenceDestroy(preference);
   if (status == CUBLAS_STATUS_SUCCESS)
@@ -166,13 +169,13 @@ static float median_of(const Events &events, const Candidates &candidates, int i
   return milliseconds[ROUNDS / 2];
 }
 
-/* *best <- the fastest on the operands of p; its d stays as it is where it is read. */
+/* *best <- the fastest on the operands of p; a d that is added to in place stays as it is. */
 static Status time_candidates(const Ops *ops, const Description &d, const Product &p, Candidates *candidates,
                               int *best) {
   Events events = {};
   void *scratch = nullptr;
   size_t bytes = ((p.d.size[0] - 1) * p.d.pitch + p.d.size[1]) * (dtype_bits(p.d.dtype) / 8);
-  if (p.beta != 0.0f)
+  if (p.c.data == p.d.data)
     TRY(device_alloc(ops, bytes, &scratch));
   Status status = events_open(&events);
   if (status.code == STATUS_OK)
@@ -219,7 +222,7 @@ static bool usable(const Ops *ops, const Description &d, const Algorithm *kept, 
   if (!kept)
     return false;
   memcpy(algorithm, kept, sizeof *algorithm);
-  return cublasLtMatmulAlgoCheck(products_of(ops)->handle, d.operation, d.a, d.b, d.d, d.d, algorithm, &result) ==
+  return cublasLtMatmulAlgoCheck(products_of(ops)->handle, d.operation, d.a, d.b, d.c, d.d, algorithm, &result) ==
              CUBLAS_STATUS_SUCCESS &&
          result.workspaceSize <= WORKSPACE;
 }

@@ -1,8 +1,8 @@
 /* product.cu: matrix products by cuBLASLt.
  *
- * It counts by columns: our row-major d (M, N) is its d' (N, M), a' and b' likewise, so d = a b is asked for as
- * d' = b' a': b comes first, M and N change places, pitches are leading dimensions, and its bias, one number for each
- * row of d', is ours for each column of d. */
+ * It counts by columns: our row-major d (M, N) is its d' (N, M), a' and b' likewise, so d = c + a b is asked for as
+ * d' = c' + b' a': b comes first, M and N change places, pitches are leading dimensions, and its bias, one number for
+ * each row of d', is ours for each column of d. */
 #include <stdlib.h>
 
 #include "products.h"
@@ -69,13 +69,15 @@ static cublasStatus_t describe(Description *d, const Product &p) {
   LT(describe_operation(d, p));
   LT(layout_of(&d->a, p.b));
   LT(layout_of(&d->b, p.a));
+  LT(layout_of(&d->c, addend(p)));
   return layout_of(&d->d, p.d);
 }
 
 cublasStatus_t product_run(const Ops *ops, const Description &d, const Product &p, void *to,
                            const cublasLtMatmulAlgo_t &algorithm) {
   const Products *products = products_of(ops);
-  return cublasLtMatmul(products->handle, d.operation, &p.alpha, p.b.data, d.a, p.a.data, d.b, &p.beta, p.d.data, d.d,
+  const float alpha = 1.0f, beta = p.c.data ? 1.0f : 0.0f;
+  return cublasLtMatmul(products->handle, d.operation, &alpha, p.b.data, d.a, p.a.data, d.b, &beta, addend(p).data, d.c,
                         to, d.d, &algorithm, products->workspace, WORKSPACE, stream_of(ops));
 }
 
@@ -101,6 +103,7 @@ void product(const Ops *ops, const Product &p) {
   cublasLtMatmulDescDestroy(d.operation);
   cublasLtMatrixLayoutDestroy(d.a);
   cublasLtMatrixLayoutDestroy(d.b);
+  cublasLtMatrixLayoutDestroy(d.c);
   cublasLtMatrixLayoutDestroy(d.d);
 }
 

@@ -25,14 +25,19 @@ struct Products {
 /* What one product is to the library. */
 struct Description {
   cublasLtMatmulDesc_t operation;
-  cublasLtMatrixLayout_t a, b, d;
+  cublasLtMatrixLayout_t a, b, c, d;
 };
 
 inline Products *products_of(const Ops *ops) {
   return static_cast<Products *>(state_of(ops)->products);
 }
 
-/* product_run: p by one algorithm; its d is read where p says, and written to `to`, of the same layout. */
+/* addend: p's c; where there is none, d stands for it and is not read. */
+inline Tensor addend(const Product &p) {
+  return p.c.data ? p.c : p.d;
+}
+
+/* product_run: p by one algorithm, into `to` instead of its d, of the same layout. */
 cublasStatus_t product_run(const Ops *ops, const Description &description, const Product &p, void *to,
                            const cublasLtMatmulAlgo_t &algorithm);
 

@@ -15,9 +15,8 @@ template <class A, class D> static void multiply(const Product &p) {
       float sum = 0.0f;
       for (size_t k = 0; k < product_sum(p); k++)
         sum += number_at<A>(p.a, p.turned_a, i, k) * number_at<A>(p.b, p.turned_b, k, j);
-      sum *= p.alpha;
-      if (p.beta != 0.0f)
-        sum += p.beta * to_float(*d);
+      if (p.c.data)
+        sum += to_float(static_cast<const D *>(p.c.data)[i * p.c.pitch + j]);
       if (p.bias)
         sum += to_float(static_cast<const D *>(p.bias)[j]);
       *d = from_float<D>(sum);

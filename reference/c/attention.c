@@ -398,13 +398,17 @@ static void backward_head(const Head *head, Blocks blocks, real *scratch) {
   }
 }
 
-/* A key head of a sample belongs to one thread, which adds what its query heads give, head by head, block by block. */
+/* A key head of a sample belongs to one thread, which adds what its query heads give, head by head, block by block; to
+ * zeros, where it is to set. */
 void C_OPERATION(attention_bwd)(const Ops *ops, Tensor dq, Tensor dk, Tensor dv, Tensor d_o, Tensor o, Tensor lse,
-                                Tensor q, Tensor k, Tensor v, const Attention *attention, const Ragged *queries,
-                                const Ragged *keys) {
+                                Tensor q, Tensor k, Tensor v, Write write, const Attention *attention,
+                                const Ragged *queries, const Ragged *keys) {
   size_t heads = attention->heads, kv_heads = attention->kv_heads, group = heads / kv_heads;
   bool large = queries->rows * keys->longest * q.size[1] > WORTH_THREADS;
   Blocks blocks = blocks_of(attention->size);
+  const Tensor set[] = {dq, dk, dv};
+  for (int i = 0; i < 3 && write == WRITE_SET; i++)
+    C_OPERATION(zero)(ops, set[i]);
 #pragma omp parallel for collapse(2) schedule(static, 1) num_threads(c_threads(ops)) if (large)
   for (size_t i = 0; i < queries->count; i++)
     for (size_t kv = 0; kv < kv_heads; kv++)

@@ -57,7 +57,7 @@ C_CLONES static void softmax(real *logit, size_t count, real lse, real factor) {
 static Tensor logits_of(const Ops *ops, Tensor x, Tensor w, size_t first, Tensor work) {
   size_t count = x.size[0] - first < work.size[0] ? x.size[0] - first : work.size[0];
   Tensor logits = tensor_rows(work, 0, count);
-  C_OPERATION(linear_fwd)(ops, logits, tensor_rows(x, first, count), w, TENSOR_NONE, WRITE_SET);
+  C_OPERATION(linear_fwd)(ops, logits, tensor_rows(x, first, count), w, TENSOR_NONE, TENSOR_NONE);
   return logits;
 }
 
@@ -101,7 +101,7 @@ void C_OPERATION(cross_entropy_bwd)(const Ops *ops, Tensor dx, Tensor dw, Tensor
       }
     }
     if (dx.data)
-      C_OPERATION(linear_bwd_input)(ops, tensor_rows(dx, first, logits.size[0]), dlogits, w);
+      C_OPERATION(linear_bwd_input)(ops, tensor_rows(dx, first, logits.size[0]), dlogits, w, WRITE_ADD);
     if (dw.data)
       C_OPERATION(linear_bwd_weight)(ops, dw, TENSOR_NONE, dlogits, tensor_rows(x, first, logits.size[0]));
   }

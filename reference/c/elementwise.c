@@ -168,13 +168,14 @@ void C_OPERATION(activation_fwd)(const Ops *ops, Tensor y, Tensor x, Activation 
     forward(span_at(spans, i, y), span_at(spans, i, x), span_count(spans, i));
 }
 
-void C_OPERATION(activation_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind) {
+void C_OPERATION(activation_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Activation kind, Write write) {
   void (*const backward)(real *restrict, const real *restrict, const real *restrict, size_t) =
       kind == ACTIVATION_GELU ? gelu_bwd : quick_gelu_bwd;
   Spans spans = spans_of(dx, tensor_contiguous(dx) && tensor_contiguous(dy) && tensor_contiguous(x));
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (tensor_count(dx) >= SPAN)
   for (size_t i = 0; i < spans.count; i++)
-    backward(span_at(spans, i, dx), span_at(spans, i, dy), span_at(spans, i, x), span_count(spans, i));
+    backward(begun(span_at(spans, i, dx), span_count(spans, i), write), span_at(spans, i, dy), span_at(spans, i, x),
+             span_count(spans, i));
 }
 
 /* ---- SwiGLU: x = [gate | up] ---- */
@@ -201,13 +202,15 @@ C_CLONES static void swiglu_bwd_span(real *restrict dgate, real *restrict dup, c
   }
 }
 
-void C_OPERATION(swiglu_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x) {
+void C_OPERATION(swiglu_bwd)(const Ops *ops, Tensor dx, Tensor dy, Tensor x, Write write) {
   size_t width = dy.size[1];
   Tensor gate = tensor_columns(x, 0, width), up = tensor_columns(x, width, width);
   Tensor dgate = tensor_columns(dx, 0, width), dup = tensor_columns(dx, width, width);
   Spans spans = spans_of(dy, false);
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (tensor_count(dy) >= SPAN)
-  for (size_t i = 0; i < spans.count; i++)
-    swiglu_bwd_span(span_at(spans, i, dgate), span_at(spans, i, dup), span_at(spans, i, dy), span_at(spans, i, gate),
-                    span_at(spans, i, up), span_count(spans, i));
+  for (size_t i = 0; i < spans.count; i++) {
+    size_t count = span_count(spans, i);
+    swiglu_bwd_span(begun(span_at(spans, i, dgate), count, write), begun(span_at(spans, i, dup), count, write),
+                    span_at(spans, i, dy), span_at(spans, i, gate), span_at(spans, i, up), count);
+  }
 }

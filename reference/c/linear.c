@@ -114,20 +114,23 @@ static void multiply_packed(Tensor y, Tile t, Tensor x, const real *b) {
 
 /* ---- forward ---- */
 
-/* What the products are added to: nothing (0: they overwrite) or what the tile holds now (1). */
-static real begin(Tensor y, Tile t, Tensor b, Write write) {
-  for (size_t i = t.row; b.data && i < t.row + t.rows; i++) {
+/* What the products are added to: nothing (0: they overwrite) or what the tile holds now (1): onto + b. */
+static real begin(Tensor y, Tile t, Tensor b, Tensor onto) {
+  for (size_t i = t.row; i < t.row + t.rows; i++) {
     real *to = c_row(y, i) + t.column;
-    const real *from = (const real *)b.data + t.column;
-    for (size_t j = 0; j < t.columns; j++)
-      to[j] = write == WRITE_ADD ? to[j] + from[j] : from[j];
+    if (onto.data && onto.data != y.data)
+      memcpy(to, c_row(onto, i) + t.column, t.columns * sizeof *to);
+    for (size_t j = 0; b.data && j < t.columns; j++) {
+      real from = ((const real *)b.data)[t.column + j];
+      to[j] = onto.data ? to[j] + from : from;
+    }
   }
-  return b.data || write == WRITE_ADD ? 1 : 0;
+  return b.data || onto.data ? 1 : 0;
 }
 
-static void forward_tile(const Ops *ops, Tensor y, Tile t, Tensor x, Tensor w, Tensor b, Write write) {
+static void forward_tile(const Ops *ops, Tensor y, Tile t, Tensor x, Tensor w, Tensor b, Tensor onto) {
   size_t inputs = w.size[1], panel = panel_of(ops, w, inputs), k = 0, pitch;
-  real beta = begin(y, t, b, write);
+  real beta = begin(y, t, b, onto);
   if (beta == 0 && is_short(ops, w, inputs)) {
     real *packed = c_scratch(ops);
     c_pack(packed, c_row(w, t.column), 1, w.pitch, inputs, t.columns);
@@ -229,51 +232,52 @@ C_CLONES static void few_f64(real *sum, Tensor x, const void *w) {
 }
 
 /* Output o of every row. */
-static void forward_output(Tensor y, size_t o, Tensor x, Tensor w, Tensor b, Write write) {
+static void forward_output(Tensor y, size_t o, Tensor x, Tensor w, Tensor b, Tensor onto) {
   real sum[FEW_ROWS];
   const void *row = tensor_rows(w, o, 1).data;
   (w.dtype == DTYPE_BF16  ? few_bf16
    : w.dtype == DTYPE_F16 ? few_f16
    : w.dtype == DTYPE_F32 ? few_f32
                           : few_f64)(sum, x, row);
-  for (size_t n = 0; n < x.size[0]; n++) {
-    real *to = &c_row(y, n)[o];
-    *to = sum[n] + (b.data ? ((const real *)b.data)[o] : 0) + (write == WRITE_ADD ? *to : 0);
-  }
+  for (size_t n = 0; n < x.size[0]; n++)
+    c_row(y, n)[o] = sum[n] + (b.data ? ((const real *)b.data)[o] : 0) + (onto.data ? c_row(onto, n)[o] : 0);
 }
 
-void C_OPERATION(linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Write write) {
+void C_OPERATION(linear_fwd)(const Ops *ops, Tensor y, Tensor x, Tensor w, Tensor b, Tensor onto) {
   bool small = x.size[0] * w.size[0] * w.size[1] < SMALL;
   if (x.size[0] <= FEW_ROWS) {
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (!small)
     for (size_t o = 0; o < w.size[0]; o++)
-      forward_output(y, o, x, w, b, write);
+      forward_output(y, o, x, w, b, onto);
     return;
   }
   Tiles tiles = tiles_of(y);
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (!small)
   for (size_t t = 0; t < tiles.count; t++)
-    forward_tile(ops, y, tile_at(tiles, t, y), x, w, b, write);
+    forward_tile(ops, y, tile_at(tiles, t, y), x, w, b, onto);
 }
 
 /* ---- backward ---- */
 
-static void input_tile(const Ops *ops, Tensor dx, Tile t, Tensor dy, Tensor w) {
-  size_t outputs = w.size[0], panel = panel_of(ops, w, outputs), pitch;
-  for (size_t o = 0; o < outputs; o += panel) {
+static void input_tile(const Ops *ops, Tensor dx, Tile t, Tensor dy, Tensor w, Write write) {
+  size_t outputs = w.size[0], panel = panel_of(ops, w, outputs), o = 0, pitch;
+  real beta = write == WRITE_SET ? 0 : 1;
+  do {
     size_t count = outputs - o < panel ? outputs - o : panel;
     const real *block = block_of(ops, w, o, count, t.column, t.columns, &pitch);
-    c_gemm(CblasNoTrans, CblasNoTrans, t.rows, t.columns, count, 1, c_row(dy, t.row) + o, dy.pitch, block, pitch, 1,
+    c_gemm(CblasNoTrans, CblasNoTrans, t.rows, t.columns, count, 1, c_row(dy, t.row) + o, dy.pitch, block, pitch, beta,
            c_row(dx, t.row) + t.column, dx.pitch);
-  }
+    beta = 1;
+    o += count;
+  } while (o < outputs);
 }
 
-void C_OPERATION(linear_bwd_input)(const Ops *ops, Tensor dx, Tensor dy, Tensor w) {
+void C_OPERATION(linear_bwd_input)(const Ops *ops, Tensor dx, Tensor dy, Tensor w, Write write) {
   bool small = dx.size[0] * w.size[0] * w.size[1] < SMALL;
   Tiles tiles = tiles_of(dx);
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (!small)
   for (size_t t = 0; t < tiles.count; t++)
-    input_tile(ops, dx, tile_at(tiles, t, dx), dy, w);
+    input_tile(ops, dx, tile_at(tiles, t, dx), dy, w, write);
 }
 
 enum { SUM_COLUMNS = 64, SUM_ROWS = 8 };

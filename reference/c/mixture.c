@@ -82,26 +82,28 @@ void C_OPERATION(expert_mix_fwd)(const Ops *ops, Tensor y, Tensor s, Tensor z, T
   }
 }
 
-/* dz += s (a - sum softmax(z) a), a_e = dy h_e; softmax(z) = s (1 + epsilon). */
-static void gate_gradient(real *dz, const real *dy, const real *s, Tensor h, size_t n, double epsilon, double *a) {
+/* dz = or += s (a - sum softmax(z) a), a_e = dy h_e; softmax(z) = s (1 + epsilon). */
+static void gate_gradient(real *dz, const real *dy, const real *s, Tensor h, size_t n, double epsilon, Write write,
+                          double *a) {
   double mean = 0.0;
   for (size_t e = 0; e < h.size[0]; e++) {
     a[e] = dot(dy, expert_row(h, e, n), h.size[2]);
     mean += s[e] * (1.0 + epsilon) * a[e];
   }
   for (size_t e = 0; e < h.size[0]; e++)
-    dz[e] += (real)(s[e] * (a[e] - mean));
+    dz[e] = (write == WRITE_ADD ? dz[e] : 0) + (real)(s[e] * (a[e] - mean));
 }
 
-void C_OPERATION(expert_mix_bwd)(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon) {
+void C_OPERATION(expert_mix_bwd)(const Ops *ops, Tensor dz, Tensor dh, Tensor dy, Tensor s, Tensor h, double epsilon,
+                                 Write write) {
   size_t experts = h.size[0];
   REQUIRE(experts <= C_SCRATCH / sizeof(double), "expert_mix_bwd: %zu experts", experts);
 #pragma omp parallel for schedule(static) num_threads(c_threads(ops)) if (tensor_count(h) > WORTH_THREADS)
   for (size_t n = 0; n < dy.size[0]; n++) {
     if (dz.data)
-      gate_gradient(c_row(dz, n), c_row(dy, n), c_row(s, n), h, n, epsilon, c_scratch(ops));
+      gate_gradient(c_row(dz, n), c_row(dy, n), c_row(s, n), h, n, epsilon, write, c_scratch(ops));
     if (dh.data)
       for (size_t e = 0; e < experts; e++)
-        add_scaled(expert_row(dh, e, n), c_row(s, n)[e], c_row(dy, n), dy.size[1]);
+        (write == WRITE_SET ? set_scaled : add_scaled)(expert_row(dh, e, n), c_row(s, n)[e], c_row(dy, n), dy.size[1]);
   }
 }

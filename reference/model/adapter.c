@@ -10,17 +10,17 @@ void mlp_fwd(Run *run, const Adapter *adapter, Tensor y, Tensor x, MlpTape *tape
   tape->x = x;
   tape->hidden = run_reals(run, n, h);
   tape->active = run_reals(run, n, h);
-  linear(run, &adapter->fc1, tape->hidden, x, WRITE_SET);
+  linear(run, &adapter->fc1, tape->hidden, x, TENSOR_NONE);
   activation_fwd(run->ops, tape->active, tape->hidden, ACTIVATION_GELU);
-  linear(run, &adapter->fc2, y, tape->active, WRITE_SET);
+  linear(run, &adapter->fc2, y, tape->active, TENSOR_NONE);
 }
 
-void mlp_bwd(Run *run, Adapter *adapter, const MlpTape *tape, Tensor dy, Tensor dx) {
+void mlp_bwd(Run *run, Adapter *adapter, const MlpTape *tape, Tensor dy, Tensor dx, Write write) {
   size_t n = dy.size[0], h = dy.size[1], mark = run_mark(run);
-  Tensor dactive = run_zeros(run, n, h), dhidden = run_zeros(run, n, h);
-  linear_back(run, &adapter->fc2, dactive, dy, tape->active);
-  activation_bwd(run->ops, dhidden, dactive, tape->hidden, ACTIVATION_GELU);
-  linear_back(run, &adapter->fc1, dx, dhidden, tape->x);
+  Tensor dactive = run_reals(run, n, h), dhidden = run_reals(run, n, h);
+  linear_back(run, &adapter->fc2, dactive, dy, tape->active, WRITE_SET);
+  activation_bwd(run->ops, dhidden, dactive, tape->hidden, ACTIVATION_GELU, WRITE_SET);
+  linear_back(run, &adapter->fc1, dx, dhidden, tape->x, write);
   run_release(run, mark);
 }
 
@@ -53,7 +53,7 @@ static void former_queries(Run *run, const Former *former, FormerTape *t) {
   t->query_in = layernorm(run, &former->norm_query, query, FORMER_EPSILON, &t->query_mean, &t->query_rstd);
   ops_add(run->ops, t->query_in, former->position.w);
   t->q = run_reals(run, query.size[0], query.size[1]);
-  linear(run, &to_q, t->q, t->query_in, WRITE_SET);
+  linear(run, &to_q, t->q, t->query_in, TENSOR_NONE);
 }
 
 /* The patches' side: keys with positions, values without. */
@@ -70,8 +70,8 @@ static void former_keys(Run *run, const Model *model, const Former *former, Tens
   gather_fwd(run->ops, t->key_in, former->key_position, run_upload(run, place, n), WRITE_ADD);
   t->k = run_reals(run, n, c);
   t->v = run_reals(run, n, c);
-  linear(run, &to_k, t->k, t->key_in, WRITE_SET);
-  linear(run, &to_v, t->v, t->normed, WRITE_SET);
+  linear(run, &to_k, t->k, t->key_in, TENSOR_NONE);
+  linear(run, &to_v, t->v, t->normed, TENSOR_NONE);
 }
 
 Tensor former_fwd(Run *run, const Model *model, const Former *former, const char *name, Tensor x, size_t views,
@@ -93,7 +93,7 @@ Tensor former_fwd(Run *run, const Model *model, const Former *former, const char
   t->out = run_reals(run, rows, c);
   gather_fwd(run->ops, t->q_all, t->q, t->each, WRITE_SET);
   attention_fwd(run->ops, t->o, t->lse, t->q_all, t->k, t->v, &attention, &t->query_rows, &t->key_rows);
-  linear(run, &former->out, t->out, t->o, WRITE_SET);
+  linear(run, &former->out, t->out, t->o, TENSOR_NONE);
   Tensor y = layernorm(run, &former->norm_out, t->out, FORMER_EPSILON, &t->out_mean, &t->out_rstd);
   run_note(run, y, "%s", name);
   return y;
@@ -104,9 +104,9 @@ Tensor former_fwd(Run *run, const Model *model, const Former *former, const char
 static void former_queries_bwd(Run *run, Former *former, const FormerTape *t, Tensor dq) {
   Linear to_q = third(&former->in, 0);
   Tensor as_they_stand = tensor_rows(t->each, 0, t->queries), rounded = run_reals(run, dq.size[0], dq.size[1]);
-  Tensor dquery_in = run_zeros(run, dq.size[0], dq.size[1]), dquery = run_zeros(run, dq.size[0], dq.size[1]);
+  Tensor dquery_in = run_reals(run, dq.size[0], dq.size[1]), dquery = run_zeros(run, dq.size[0], dq.size[1]);
   gather_fwd(run->ops, rounded, dq, as_they_stand, WRITE_SET);
-  linear_back(run, &to_q, dquery_in, rounded, t->query_in);
+  linear_back(run, &to_q, dquery_in, rounded, t->query_in, WRITE_SET);
   layernorm_back(run, &former->norm_query, dquery, dquery_in, former->query.w, t->query_mean, t->query_rstd);
   gather_bwd(run->ops, former->query.d, dquery, as_they_stand);
 }
@@ -114,21 +114,21 @@ static void former_queries_bwd(Run *run, Former *former, const FormerTape *t, Te
 static void former_keys_bwd(Run *run, Former *former, const FormerTape *t, Tensor dk, Tensor dv, Tensor dx) {
   Linear to_k = third(&former->in, 1), to_v = third(&former->in, 2);
   Tensor dnormed =
-      run_zeros(run, dk.size[0], dk.size[1]); /* the positions take no gradient: keys and values meet here */
-  linear_back(run, &to_k, dnormed, dk, t->key_in);
-  linear_back(run, &to_v, dnormed, dv, t->normed);
+      run_reals(run, dk.size[0], dk.size[1]); /* the positions take no gradient: keys and values meet here */
+  linear_back(run, &to_k, dnormed, dk, t->key_in, WRITE_SET);
+  linear_back(run, &to_v, dnormed, dv, t->normed, WRITE_ADD);
   layernorm_back(run, &former->norm_key, dx, dnormed, t->x, t->key_mean, t->key_rstd);
 }
 
 void former_bwd(Run *run, const Model *model, Former *former, const FormerTape *t, Tensor dy, Tensor dx) {
   Attention attention = former_attention(&model->config);
   size_t c = dy.size[1], rows = dy.size[0], keys = t->x.size[0], mark = run_mark(run);
-  Tensor dout = run_zeros(run, rows, c), d_o = run_zeros(run, rows, c), dq_all = run_zeros(run, rows, c);
-  Tensor dq = run_fine_zeros(run, t->queries, c), dk = run_zeros(run, keys, c), dv = run_zeros(run, keys, c);
+  Tensor dout = run_zeros(run, rows, c), d_o = run_reals(run, rows, c), dq_all = run_reals(run, rows, c);
+  Tensor dq = run_fine_zeros(run, t->queries, c), dk = run_reals(run, keys, c), dv = run_reals(run, keys, c);
   layernorm_back(run, &former->norm_out, dout, dy, t->out, t->out_mean, t->out_rstd);
-  linear_back(run, &former->out, d_o, dout, t->o);
-  attention_bwd(run->ops, dq_all, dk, dv, d_o, t->o, t->lse, t->q_all, t->k, t->v, &attention, &t->query_rows,
-                &t->key_rows);
+  linear_back(run, &former->out, d_o, dout, t->o, WRITE_SET);
+  attention_bwd(run->ops, dq_all, dk, dv, d_o, t->o, t->lse, t->q_all, t->k, t->v, WRITE_SET, &attention,
+                &t->query_rows, &t->key_rows);
   gather_bwd(run->ops, dq, dq_all, t->each);
   size_t queries_mark = run_mark(run);
   former_queries_bwd(run, former, t, dq);
@@ -155,13 +155,13 @@ static void gate_fwd(Run *run, const Model *model, BridgeTape *t) {
   size_t n = t->x.size[0];
   t->clean = run_reals(run, n, 2);
   t->z = run_fine(run, n, 2);
-  linear_fwd(run->ops, t->clean, t->x, model->adapter.gate.w, TENSOR_NONE, WRITE_SET);
+  linear_fwd(run->ops, t->clean, t->x, model->adapter.gate.w, TENSOR_NONE, TENSOR_NONE);
   t->raw = t->clean;
   t->noise = TENSOR_NONE;
   if (run->training) {
     if (!s->gate_shares_weight) {
       t->raw = run_reals(run, n, 2);
-      linear_fwd(run->ops, t->raw, t->x, model->adapter.noise.w, TENSOR_NONE, WRITE_SET);
+      linear_fwd(run->ops, t->raw, t->x, model->adapter.noise.w, TENSOR_NONE, TENSOR_NONE);
     }
     t->noise = run_fine(run, n, 2);
     normal_fill(run->ops, t->noise, rng_make(run->seed, RNG_GATE_NOISE, run->step), 0, 1.0);
@@ -177,8 +177,8 @@ static void gate_bwd(Run *run, Model *model, const BridgeTape *t, Tensor dz, Ten
   if (shared)
     ops_add(run->ops, dclean, draw);
   else
-    linear_back(run, &(Linear){.w = adapter->noise}, dx, draw, t->x);
-  linear_back(run, &(Linear){.w = adapter->gate}, dx, dclean, t->x);
+    linear_back(run, &(Linear){.w = adapter->noise}, dx, draw, t->x, WRITE_ADD);
+  linear_back(run, &(Linear){.w = adapter->gate}, dx, dclean, t->x, WRITE_ADD);
 }
 
 static void mixture_fwd(Run *run, const Model *model, const Former *former, const char *name, Tensor y, size_t views,
@@ -196,12 +196,12 @@ static void mixture_fwd(Run *run, const Model *model, const Former *former, cons
 
 static void mixture_bwd(Run *run, Model *model, Former *former, const BridgeTape *t, Tensor dy, Tensor dx) {
   size_t n = dy.size[0];
-  Tensor dexperts = experts_of(run_zeros(run, 2 * n, dy.size[1])), dz = run_fine_zeros(run, n, 2);
-  Tensor dformed = run_zeros(run, n, t->x.size[1]);
-  expert_mix_bwd(run->ops, dz, dexperts, dy, t->s, t->experts, model->config.switches.gate_epsilon);
+  Tensor dexperts = experts_of(run_reals(run, 2 * n, dy.size[1])), dz = run_fine(run, n, 2);
+  Tensor dformed = run_reals(run, n, t->x.size[1]);
+  expert_mix_bwd(run->ops, dz, dexperts, dy, t->s, t->experts, model->config.switches.gate_epsilon, WRITE_SET);
   gate_bwd(run, model, t, dz, dx);
-  mlp_bwd(run, &model->adapter, &t->mlp_former, expert(dexperts, 1), dformed);
-  mlp_bwd(run, &model->adapter, &t->mlp, expert(dexperts, 0), dx);
+  mlp_bwd(run, &model->adapter, &t->mlp_former, expert(dexperts, 1), dformed, WRITE_SET);
+  mlp_bwd(run, &model->adapter, &t->mlp, expert(dexperts, 0), dx, WRITE_ADD);
   former_bwd(run, model, former, &t->former, dformed, dx);
 }
 
@@ -228,10 +228,10 @@ Tensor bridge_fwd(Run *run, const Model *model, Bridge kind, const Former *forme
 void bridge_bwd(Run *run, Model *model, Former *former, const BridgeTape *t, Tensor dy, Tensor dx) {
   size_t mark = run_mark(run);
   if (t->kind == BRIDGE_MLP) {
-    mlp_bwd(run, &model->adapter, &t->mlp, dy, dx);
+    mlp_bwd(run, &model->adapter, &t->mlp, dy, dx, WRITE_ADD);
   } else if (t->kind == BRIDGE_FORMER) {
-    Tensor dformed = run_zeros(run, t->formed.size[0], t->formed.size[1]);
-    mlp_bwd(run, &model->adapter, &t->mlp_former, dy, dformed);
+    Tensor dformed = run_reals(run, t->formed.size[0], t->formed.size[1]);
+    mlp_bwd(run, &model->adapter, &t->mlp_former, dy, dformed, WRITE_SET);
     former_bwd(run, model, former, &t->former, dformed, dx);
   } else {
     mixture_bwd(run, model, former, t, dy, dx);

@@ -70,8 +70,7 @@ static void layer_fwd(Run *run, const Model *model, size_t i, Tensor x, Tensor p
   rope(run->ops, rotated(c, t->qkv), position, model->frequency, false);
   attend(run, c, t, rows, cache, i);
   t->middle = run_reals(run, n, c->width);
-  ops_copy(run->ops, t->middle, x);
-  linear(run, &layer->o, t->middle, t->o, WRITE_ADD);
+  linear(run, &layer->o, t->middle, t->o, x);
 
   t->normed2 = rmsnorm(run, &layer->norm2, t->middle, c->epsilon, &t->rstd2);
   t->gate_up = run_reals(run, n, 2 * c->mlp);
@@ -95,8 +94,7 @@ Tensor decoder_fwd(Run *run, const Model *model, Tensor x, Tensor position, cons
     Tensor y = run->training ? run_reals(run, x.size[0], c->width) : x;
     size_t mark = run_mark(run);
     layer_fwd(run, model, i, x, position, rows, cache, t);
-    ops_copy(run->ops, y, t->middle);
-    linear(run, &model->decoder.layers[i].down, y, t->active, WRITE_ADD);
+    linear(run, &model->decoder.layers[i].down, y, t->active, t->middle);
     run_note(run, y, "decoder.layers.%zu", i);
     if (!kept(run, tape, i))
       run_release(run, mark);
@@ -116,19 +114,19 @@ static void layer_bwd(Run *run, Model *model, size_t i, const DecoderTape *tape,
   const DecoderLayerTape *t = &tape->layers[i];
   Attention attention = attention_of(c);
   size_t n = dx.size[0], mark = run_mark(run);
-  Tensor dactive = run_zeros(run, n, c->mlp), dgate_up = run_zeros(run, n, 2 * c->mlp);
-  Tensor dnormed = run_zeros(run, n, c->width);
-  linear_back(run, &layer->down, dactive, dx, t->active);
-  swiglu_bwd(run->ops, dgate_up, dactive, t->gate_up);
+  Tensor dactive = run_reals(run, n, c->mlp), dgate_up = run_reals(run, n, 2 * c->mlp);
+  Tensor dnormed = run_reals(run, n, c->width);
+  linear_back(run, &layer->down, dactive, dx, t->active, WRITE_SET);
+  swiglu_bwd(run->ops, dgate_up, dactive, t->gate_up, WRITE_SET);
   linears_back(run, (Linear *[]){&layer->gate, &layer->up}, 2, dnormed, dgate_up, t->normed2);
   rmsnorm_back(run, &layer->norm2, dx, dnormed, t->middle, t->rstd2);
   run_release(run, mark);
 
-  Tensor d_o = run_zeros(run, n, c->heads * c->head), dqkv = run_zeros(run, n, qkv_width(c));
-  dnormed = run_zeros(run, n, c->width);
-  linear_back(run, &layer->o, d_o, dx, t->o);
+  Tensor d_o = run_reals(run, n, c->heads * c->head), dqkv = run_reals(run, n, qkv_width(c));
+  dnormed = run_reals(run, n, c->width);
+  linear_back(run, &layer->o, d_o, dx, t->o, WRITE_SET);
   attention_bwd(run->ops, queries(c, dqkv), keys(c, dqkv), values(c, dqkv), d_o, t->o, t->lse, queries(c, t->qkv),
-                keys(c, t->qkv), values(c, t->qkv), &attention, &tape->rows, &tape->rows);
+                keys(c, t->qkv), values(c, t->qkv), WRITE_SET, &attention, &tape->rows, &tape->rows);
   rope(run->ops, rotated(c, dqkv), tape->position, model->frequency, true);
   linears_back(run, (Linear *[]){&layer->q, &layer->k, &layer->v}, 3, dnormed, dqkv, t->normed1);
   rmsnorm_back(run, &layer->norm1, dx, dnormed, t->x, t->rstd1);

@@ -135,13 +135,13 @@ void vision_bwd(Run *run, Model *model, const VisionTape *tape, Tensor dfeatures
 
 /* ---- adapter.c ---- */
 
-/* mlp: y = W2 gelu(W1 x + b1) + b2.  Shapes: x (N, C)  y (N, H). */
+/* mlp: y = W2 gelu(W1 x + b1) + b2; backward sets dx or adds to it.  Shapes: x (N, C)  y (N, H). */
 typedef struct MlpTape {
   Tensor x, hidden, active;
 } MlpTape;
 
 void mlp_fwd(Run *run, const Adapter *adapter, Tensor y, Tensor x, MlpTape *tape);
-void mlp_bwd(Run *run, Adapter *adapter, const MlpTape *tape, Tensor dy, Tensor dx);
+void mlp_bwd(Run *run, Adapter *adapter, const MlpTape *tape, Tensor dy, Tensor dx, Write write);
 
 /* former: queries look once at the patches of each view:
  *   y = norm_out(out(attention(norm_query(query) + p_q, norm_key(x) + p_k, norm_key(x))))

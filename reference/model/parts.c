@@ -6,7 +6,7 @@
 /* scale x A', (rows, r) */
 static Tensor lora_inner(Run *run, const Linear *l, Tensor x) {
   Tensor inner = run_reals(run, x.size[0], l->lora_a.w.size[0]);
-  linear_fwd(run->ops, inner, x, l->lora_a.w, TENSOR_NONE, WRITE_SET);
+  linear_fwd(run->ops, inner, x, l->lora_a.w, TENSOR_NONE, TENSOR_NONE);
   ops_scale(run->ops, inner, l->lora_scale);
   return inner;
 }
@@ -15,42 +15,42 @@ static void lora(Run *run, const Linear *l, Tensor y, Tensor x) {
   size_t mark = run_mark(run);
   if (!l->lora_a.w.data)
     return;
-  linear_fwd(run->ops, y, lora_inner(run, l, x), l->lora_b.w, TENSOR_NONE, WRITE_ADD);
+  linear_fwd(run->ops, y, lora_inner(run, l, x), l->lora_b.w, TENSOR_NONE, y);
   run_release(run, mark);
 }
 
-/* The inner product is made again: it is small. */
+/* dx += ; the inner product is made again: it is small. */
 static void lora_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x) {
   size_t mark = run_mark(run);
   if (!l->lora_a.w.data)
     return;
-  Tensor inner = lora_inner(run, l, x), dinner = run_zeros(run, inner.size[0], inner.size[1]);
+  Tensor inner = lora_inner(run, l, x), dinner = run_reals(run, inner.size[0], inner.size[1]);
   linear_bwd_weight(run->ops, l->lora_b.d, TENSOR_NONE, dy, inner);
-  linear_bwd_input(run->ops, dinner, dy, l->lora_b.w);
+  linear_bwd_input(run->ops, dinner, dy, l->lora_b.w, WRITE_SET);
   ops_scale(run->ops, dinner, l->lora_scale);
   linear_bwd_weight(run->ops, l->lora_a.d, TENSOR_NONE, dinner, x);
-  linear_bwd_input(run->ops, dx, dinner, l->lora_a.w);
+  linear_bwd_input(run->ops, dx, dinner, l->lora_a.w, WRITE_ADD);
   run_release(run, mark);
 }
 
 /* ---- one map ---- */
 
-static void product(Run *run, const Linear *l, Tensor y, Tensor x, Write write) {
-  linear_fwd(run->ops, y, x, l->w.w, l->b.w, write);
+static void product(Run *run, const Linear *l, Tensor y, Tensor x, Tensor onto) {
+  linear_fwd(run->ops, y, x, l->w.w, l->b.w, onto);
 }
 
-static void product_back(Run *run, const Linear *l, Tensor dx, Tensor dy, Tensor x) {
-  linear_bwd_input(run->ops, dx, dy, l->w.w);
+static void product_back(Run *run, const Linear *l, Tensor dx, Tensor dy, Tensor x, Write write) {
+  linear_bwd_input(run->ops, dx, dy, l->w.w, write);
   linear_bwd_weight(run->ops, l->w.d, l->b.d, dy, x);
 }
 
-void linear(Run *run, const Linear *l, Tensor y, Tensor x, Write write) {
-  product(run, l, y, x, write);
+void linear(Run *run, const Linear *l, Tensor y, Tensor x, Tensor onto) {
+  product(run, l, y, x, onto);
   lora(run, l, y, x);
 }
 
-void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x) {
-  product_back(run, l, dx, dy, x);
+void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x, Write write) {
+  product_back(run, l, dx, dy, x, write);
   lora_back(run, l, dx, dy, x);
 }
 
@@ -93,7 +93,7 @@ void linears(Run *run, const Linear *const *parts, size_t count, Tensor y, Tenso
   size_t column = 0, next;
   for (size_t i = 0; i < count; i = next) {
     Linear all = merged(parts, count, i, &next);
-    product(run, &all, tensor_columns(y, column, all.w.w.size[0]), x, WRITE_SET);
+    product(run, &all, tensor_columns(y, column, all.w.w.size[0]), x, TENSOR_NONE);
     column += all.w.w.size[0];
   }
   column = 0;
@@ -105,7 +105,7 @@ void linears_back(Run *run, Linear *const *parts, size_t count, Tensor dx, Tenso
   size_t column = 0, next;
   for (size_t i = 0; i < count; i = next) {
     Linear all = merged((const Linear *const *)parts, count, i, &next);
-    product_back(run, &all, dx, tensor_columns(dy, column, all.w.w.size[0]), x);
+    product_back(run, &all, dx, tensor_columns(dy, column, all.w.w.size[0]), x, i == 0 ? WRITE_SET : WRITE_ADD);
     column += all.w.w.size[0];
   }
   column = 0;

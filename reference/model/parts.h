@@ -4,13 +4,13 @@
 
 #include "model.h"
 
-/* linear: y = x w' + b, or y += ; with the low-rank update, if there is one. linear_back: dx += dy w (unless dx is
- * absent), and the parameters' gradients. */
-void linear(Run *run, const Linear *l, Tensor y, Tensor x, Write write);
-void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x);
+/* linear: y = onto + x w' + b as linear_fwd, with the low-rank update, if there is one. linear_back: dx = or += dy w
+ * (unless dx is absent), and the parameters' gradients. */
+void linear(Run *run, const Linear *l, Tensor y, Tensor x, Tensor onto);
+void linear_back(Run *run, Linear *l, Tensor dx, Tensor dy, Tensor x, Write write);
 
 /* linears: several linear maps of the same x into neighbouring columns of y; one product where their weights lie one
- * below the other in memory, as those of the model's own memory do. */
+ * below the other in memory, as those of the model's own memory do. linears_back sets dx. */
 void linears(Run *run, const Linear *const *parts, size_t count, Tensor y, Tensor x);
 void linears_back(Run *run, Linear *const *parts, size_t count, Tensor dx, Tensor dy, Tensor x);
 

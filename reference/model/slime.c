@@ -205,7 +205,7 @@ size_t slime_predict(Run *run, const Model *model, const Batch *batch, SlimeTape
   for (size_t first = 0; first < count; first += block) {
     size_t rows = count - first < block ? count - first : block;
     Tensor logits = tensor_rows(work, 0, rows);
-    linear_fwd(run->ops, logits, tensor_rows(t->normed, first, rows), model->decoder.head.w, TENSOR_NONE, WRITE_SET);
+    linear_fwd(run->ops, logits, tensor_rows(t->normed, first, rows), model->decoder.head.w, TENSOR_NONE, TENSOR_NONE);
     run_likeliest(run, logits, best + first);
   }
   return count;
@@ -233,7 +233,7 @@ Tensor slime_logits(Run *run, const Model *model, Tensor x) {
   const DecoderConfig *c = &model->config.decoder;
   Tensor rstd, logits = run_reals(run, 1, c->vocabulary);
   Tensor normed = rmsnorm(run, &model->decoder.norm, tensor_rows(x, x.size[0] - 1, 1), c->epsilon, &rstd);
-  linear_fwd(run->ops, logits, normed, model->decoder.head.w, TENSOR_NONE, WRITE_SET);
+  linear_fwd(run->ops, logits, normed, model->decoder.head.w, TENSOR_NONE, TENSOR_NONE);
   run_note(run, logits, "logits");
   return logits;
 }

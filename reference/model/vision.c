@@ -49,7 +49,7 @@ static Tensor embed(Run *run, const Model *model, Tensor pictures, VisionTape *t
   Tensor projected = run_reals(run, views * patches, c->width);
   tape->embedded = run_reals(run, tape->rows.rows, c->width);
   patches_fwd(run->ops, tape->patches, pictures, c->patch);
-  linear_fwd(run->ops, projected, tape->patches, vision->patch.w, TENSOR_NONE, WRITE_SET);
+  linear_fwd(run->ops, projected, tape->patches, vision->patch.w, TENSOR_NONE, TENSOR_NONE);
   gather_fwd(run->ops, tape->embedded, vision->position.w, tape->place, WRITE_SET);
   gather_fwd(run->ops, tape->embedded, as_row(vision->class_embedding.w), tape->is_class, WRITE_ADD);
   gather_fwd(run->ops, tape->embedded, projected, tape->patch_row, WRITE_ADD);
@@ -70,17 +70,15 @@ static Tensor layer_fwd(Run *run, const VisionConfig *c, const VisionLayer *laye
   attention_fwd(run->ops, t->o, t->lse, tensor_columns(t->qkv, 0, d), tensor_columns(t->qkv, d, d),
                 tensor_columns(t->qkv, 2 * d, d), &attention, rows, rows);
   t->middle = run_reals(run, n, d);
-  ops_copy(run->ops, t->middle, x);
-  linear(run, &layer->out, t->middle, t->o, WRITE_ADD);
+  linear(run, &layer->out, t->middle, t->o, x);
 
   t->normed2 = layernorm(run, &layer->norm2, t->middle, c->epsilon, &t->mean2, &t->rstd2);
   t->hidden = run_reals(run, n, c->mlp);
   t->active = run_reals(run, n, c->mlp);
-  linear(run, &layer->fc1, t->hidden, t->normed2, WRITE_SET);
+  linear(run, &layer->fc1, t->hidden, t->normed2, TENSOR_NONE);
   activation_fwd(run->ops, t->active, t->hidden, activation_of(c));
   Tensor y = run_reals(run, n, d);
-  ops_copy(run->ops, y, t->middle);
-  linear(run, &layer->fc2, y, t->active, WRITE_ADD);
+  linear(run, &layer->fc2, y, t->active, t->middle);
   return y;
 }
 
@@ -121,19 +119,19 @@ static void layer_bwd(Run *run, const VisionConfig *c, VisionLayer *layer, const
                       Tensor dx) {
   Attention attention = attention_of(c);
   size_t n = dx.size[0], d = c->width, mark = run_mark(run);
-  Tensor dactive = run_zeros(run, n, c->mlp), dhidden = run_zeros(run, n, c->mlp), dnormed = run_zeros(run, n, d);
-  linear_back(run, &layer->fc2, dactive, dx, t->active);
-  activation_bwd(run->ops, dhidden, dactive, t->hidden, activation_of(c));
-  linear_back(run, &layer->fc1, dnormed, dhidden, t->normed2);
+  Tensor dactive = run_reals(run, n, c->mlp), dhidden = run_reals(run, n, c->mlp), dnormed = run_reals(run, n, d);
+  linear_back(run, &layer->fc2, dactive, dx, t->active, WRITE_SET);
+  activation_bwd(run->ops, dhidden, dactive, t->hidden, activation_of(c), WRITE_SET);
+  linear_back(run, &layer->fc1, dnormed, dhidden, t->normed2, WRITE_SET);
   layernorm_back(run, &layer->norm2, dx, dnormed, t->middle, t->mean2, t->rstd2);
   run_release(run, mark);
 
-  Tensor d_o = run_zeros(run, n, d), dqkv = run_zeros(run, n, 3 * d);
-  dnormed = run_zeros(run, n, d);
-  linear_back(run, &layer->out, d_o, dx, t->o);
+  Tensor d_o = run_reals(run, n, d), dqkv = run_reals(run, n, 3 * d);
+  dnormed = run_reals(run, n, d);
+  linear_back(run, &layer->out, d_o, dx, t->o, WRITE_SET);
   attention_bwd(run->ops, tensor_columns(dqkv, 0, d), tensor_columns(dqkv, d, d), tensor_columns(dqkv, 2 * d, d), d_o,
                 t->o, t->lse, tensor_columns(t->qkv, 0, d), tensor_columns(t->qkv, d, d),
-                tensor_columns(t->qkv, 2 * d, d), &attention, rows, rows);
+                tensor_columns(t->qkv, 2 * d, d), WRITE_SET, &attention, rows, rows);
   linears_back(run, (Linear *[]){&layer->q, &layer->k, &layer->v}, 3, dnormed, dqkv, t->normed1);
   layernorm_back(run, &layer->norm1, dx, dnormed, t->x, t->mean1, t->rstd1);
   run_release(run, mark);
