@@ -1,4 +1,6 @@
 /* backend.cu: the table of a backend, and its scratch memory. */
+#include <string.h>
+
 #include "kernel.h"
 #include "product.h"
 
@@ -19,6 +21,14 @@ static OpsTable table_of(const char *name, bool host) {
   return table;
 }
 
+/* NaN, so that a sum that a kernel reads and never wrote shows: fresh memory is zeros, which sums hide. */
+static void scratch_poison(const Ops *ops) {
+  static unsigned char bytes[1 << 16];
+  memset(bytes, 0xff, sizeof bytes);
+  for (size_t at = 0; at < SCRATCH * sizeof(float); at += sizeof bytes)
+    device_write(ops, reinterpret_cast<unsigned char *>(state_of(ops)->scratch) + at, bytes, sizeof bytes);
+}
+
 Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool host) {
   static OpsTable table;
   void *scratch;
@@ -30,6 +40,7 @@ Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool h
   ops->state = state;
   TRY(device_alloc(ops, SCRATCH * sizeof(float), &scratch));
   state->scratch = static_cast<float *>(scratch);
+  scratch_poison(ops);
   return product_open(ops);
 }
 

@@ -1,7 +1,7 @@
 /* backends.h: the CUDA backend, and its stand-in: the same sources (kernels/NAME.cu) run on the processor, each CUDA
  * thread as a fiber, so that kernels are tested where there is no GPU.
  *
- * Both fill the table of ops.h. A slot for which there is no kernel yet is NULL. Memory of the stand-in is the host's.
+ * Both fill every slot of the table of ops.h. Memory of the stand-in is the host's.
  */
 #ifndef SEESAW_KERNELS_BACKENDS_H
 #define SEESAW_KERNELS_BACKENDS_H

@@ -60,7 +60,7 @@ void device_copy(Stream stream, void *to, size_t to_pitch, const void *from, siz
                  size_t rows);
 void device_clear(Stream stream, void *to, size_t pitch, size_t width, size_t rows);
 
-/* backend_open: the table over a state; its scratch memory is allocated here. Errors: real is none that kernels are
+/* backend_open: the table over a state; its scratch memory is allocated here, and is NaN at first. Errors: real is none that kernels are
  * for: STATUS_USAGE; STATUS_MEMORY. backend_close frees that; the stream is the caller's. */
 Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool host);
 void backend_close(Ops *ops);

@@ -86,23 +86,10 @@ __device__ __forceinline__ float power_of_2(float x) {
 #else
 
 /* A copy arrives as late as it may: in the wait that lets it through. Until then shared memory is what it was. */
-struct Copies {
-  enum { MOST = 256 };
-  struct {
-    void *to;
-    const void *from; /* NULL: zeros */
-    size_t bytes;
-  } copy[MOST];
-  int count, groups, end[MOST]; /* copies; committed groups, and where each ends */
-};
-
-inline Copies &copies_of_thread() {
-  static Copies copies[1024]; /* a block's most */
-  return copies[threadIdx.x];
-}
+using machine::Copies;
 
 inline void copy_begin(void *to, const void *from, size_t bytes) {
-  Copies &c = copies_of_thread();
+  Copies &c = machine::copies();
   REQUIRE(reinterpret_cast<uintptr_t>(to) % bytes == 0 && reinterpret_cast<uintptr_t>(from) % bytes == 0,
           "copy_async: %p from %p is not aligned to %zu bytes", to, from, bytes);
   REQUIRE(c.count < Copies::MOST, "copy_async: more than %d copies under way", Copies::MOST);
@@ -118,13 +105,13 @@ inline void copy_async_number(float *to, const float *from) {
 }
 
 inline void copies_commit() {
-  Copies &c = copies_of_thread();
+  Copies &c = machine::copies();
   REQUIRE(c.groups < Copies::MOST, "copies_commit: more than %d groups under way", Copies::MOST);
   c.end[c.groups++] = c.count;
 }
 
 template <int LEFT> inline void copies_wait() {
-  Copies &c = copies_of_thread();
+  Copies &c = machine::copies();
   int done = c.groups - LEFT, arrived = done > 0 ? c.end[done - 1] : 0;
   if (done <= 0)
     return;

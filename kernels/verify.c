@@ -158,6 +158,16 @@ static void judge_untouched(Work *w, size_t i) {
     }
 }
 
+/* As doubles, of which each number of a smaller type is one. */
+static void add_digest(Work *w, size_t i) {
+  w->verdict->digest =
+      digest_add(w->verdict->digest, w->pair[i].is, piece_count(&w->workload.piece[i]) * sizeof *w->pair[i].is);
+}
+
+static bool is_output(const Piece *piece) {
+  return piece->role == ROLE_SET || piece->role == ROLE_CHANGED;
+}
+
 static Status judge(Work *w) {
   Status fault = ops_status(w->tested.ops);
   if (fault.code != STATUS_OK) {
@@ -170,9 +180,12 @@ static Status judge(Work *w) {
       TRY(read_pair(w, i));
       judge_untouched(w, i);
     }
-  for (size_t i = 0; i < w->workload.count && !w->c->choice; i++)
-    if (w->workload.piece[i].role == ROLE_SET || w->workload.piece[i].role == ROLE_CHANGED)
-      judge_numbers(w, i);
+  for (size_t i = 0; i < w->workload.count; i++)
+    if (is_output(&w->workload.piece[i])) {
+      add_digest(w, i);
+      if (!w->c->choice)
+        judge_numbers(w, i);
+    }
   if (w->c->choice)
     judge_choice(w);
   return status_ok();

@@ -7,12 +7,14 @@
 #define SEESAW_VERIFY_H
 
 #include "cases.h"
+#include "digest.h"
 
 typedef struct Verdict {
   bool supported; /* the backend has the operation */
   bool good;
   double worst;       /* error over tolerance, of all outputs; infinite for a NaN */
   double seconds;     /* of the call on the tested backend */
+  Digest digest;      /* of the outputs' bits */
   char sentence[400]; /* if it is not good: which output, where, what it is and what it should be */
 } Verdict;
 

@@ -1,5 +1,5 @@
-/* kernel_cases.h: kernels on the stand-in against the C backend in double, on the same numbers: the cases of operations
- * (kernels/cases_*.c) at their own odd shapes, and at others that a test adds.
+/* kernel_cases.h: kernels against the C backend in double, on the same numbers: the cases of operations
+ * (kernels/cases_*.c) at shapes that a test adds; at their own see test_kernel_cases.c.
  *
  * With sanitizers in one layout of memory alone, that of numbers at odd addresses. */
 #ifndef SEESAW_TEST_KERNEL_CASES_H
@@ -21,7 +21,7 @@ typedef struct CaseShape {
   Shape shape;
 } CaseShape;
 
-/* The stand-in, and the reference. */
+/* The stand-in, or a card, and the reference. */
 typedef struct CasePair {
   Ops tested, reference;
 } CasePair;
@@ -47,24 +47,14 @@ static inline void expect_good(const Case *c, const Shape *shape, Layout layout,
             verdict.sentence);
 }
 
-/* In every layout from `first` on. */
-static inline void expect_good_laid(const Case *c, const Shape *shape, Layout first, const CasePair *pair) {
-  for (int layout = SANITIZED ? LAYOUT_VIEW : first; layout <= (SANITIZED ? LAYOUT_VIEW : LAYOUT_ALIGNED); layout++)
-    expect_good(c, shape, (Layout)layout, pair);
-}
-
-/* An operation in all its directions: the odd shapes of its cases, and those of `more` that are for it. */
-static inline void expect_operation(const char *operation, const CaseShape *more, size_t count, const CasePair *pair) {
-  for (size_t i = 0; i < case_count(); i++) {
-    const Case *c = case_at(i);
-    if (strcmp(c->operation, operation) != 0)
-      continue;
-    for (size_t k = 0; k < c->shape_count; k++)
-      if (!c->shapes[k].real)
-        expect_good_laid(c, &c->shapes[k], LAYOUT_PLAIN, pair);
-    for (size_t k = 0; k < count; k++)
-      if (strcmp(more[k].operation, operation) == 0)
-        expect_good_laid(c, &more[k].shape, LAYOUT_VIEW, pair);
+/* Each shape in all directions of its operation. */
+static inline void expect_shapes(const CaseShape *shapes, size_t count, const CasePair *pair) {
+  for (size_t i = 0; i < case_count() * count; i++) {
+    const Case *c = case_at(i / count);
+    const CaseShape *of = &shapes[i % count];
+    for (int layout = LAYOUT_VIEW; layout <= (SANITIZED ? LAYOUT_VIEW : LAYOUT_ALIGNED); layout++)
+      if (strcmp(c->operation, of->operation) == 0)
+        expect_good(c, &of->shape, (Layout)layout, pair);
   }
 }
 

@@ -114,6 +114,72 @@ Test(cases, hold_for_the_c_backend_in_float) {
   close_pair(&pair);
 }
 
+/* ---- the kernels, on the stand-in ---- */
+
+typedef struct Orders {
+  Ops reference, tested[STAND_IN_ORDERS];
+} Orders;
+
+static Orders open_orders(Dtype real) {
+  Orders orders;
+  assert_ok(c_open(&orders.reference, DTYPE_F64, 1));
+  for (int order = 0; order < STAND_IN_ORDERS; order++)
+    assert_ok(stand_in_open(&orders.tested[order], real, (StandInOrder)order, 3));
+  return orders;
+}
+
+static void close_orders(Orders *orders) {
+  for (int order = 0; order < STAND_IN_ORDERS; order++)
+    stand_in_close(&orders->tested[order]);
+  c_close(&orders->reference);
+}
+
+/* Right in every order, and the same bytes. */
+static void expect_in_orders(const Case *c, const Shape *shape, Layout layout, const Orders *orders) {
+  Verdict first, verdict;
+  char text[64];
+  for (int order = 0; order < STAND_IN_ORDERS; order++) {
+    assert_ok(verify_case(c, shape, layout, &orders->tested[order], &orders->reference, 3, &verdict));
+    cr_expect(verdict.supported && verdict.good && verdict.worst <= 1.0, "%s, %s, layout %d, order %d: %s",
+              case_print(c, text), shape->name, (int)layout, order, verdict.sentence);
+    if (order == STAND_IN_FORWARD)
+      first = verdict;
+    cr_expect_arr_eq(&verdict.digest, &first.digest, sizeof first.digest,
+                     "%s, %s, layout %d: order %d gives other bytes", case_print(c, text), shape->name, (int)layout,
+                     order);
+  }
+}
+
+/* With sanitizers only numbers at odd addresses, and no large shapes. */
+static void hold_in_every_order(const Case *c, const Orders *orders) {
+  enum { LARGE = 8000 };
+  for (size_t k = 0; k < c->shape_count; k++) {
+    const Shape *shape = &c->shapes[k];
+    if (shape->real || (SANITIZED && case_numbers(c, shape, orders->tested[0].real) > LARGE))
+      continue;
+    for (int layout = SANITIZED ? LAYOUT_VIEW : LAYOUT_PLAIN; layout <= (SANITIZED ? LAYOUT_VIEW : LAYOUT_ALIGNED);
+         layout++)
+      expect_in_orders(c, shape, (Layout)layout, orders);
+  }
+}
+
+/* Opened for each case, which finds scratch memory as nobody left it. */
+static void all_hold_in_every_order(Dtype real) {
+  for (size_t i = 0; i < case_count(); i++) {
+    Orders orders = open_orders(real);
+    hold_in_every_order(case_at(i), &orders);
+    close_orders(&orders);
+  }
+}
+
+Test(kernels, hold_in_float_in_every_order) {
+  all_hold_in_every_order(DTYPE_F32);
+}
+
+Test(kernels, hold_in_bf16_in_every_order) {
+  all_hold_in_every_order(DTYPE_BF16);
+}
+
 /* ---- planted faults ---- */
 
 static Verdict verdict_of(Pair *pair, const char *operation, const char *direction, const char *shape) {
@@ -136,6 +202,13 @@ static float *number_at(Tensor x, size_t i, size_t j) {
 static void element_wrong(const Ops *ops, Tensor y, Tensor x) {
   right_table->swiglu_fwd(ops, y, x);
   *number_at(y, 3, 5) += 1e-4F;
+}
+
+/* By a bit, which every tolerance allows. */
+static void element_off(const Ops *ops, Tensor y, Tensor x) {
+  right_table->swiglu_fwd(ops, y, x);
+  float *number = number_at(y, 6, 60);
+  *number = nextafterf(*number, INFINITY);
 }
 
 static void element_nan(const Ops *ops, Tensor y, Tensor x) {
@@ -191,6 +264,19 @@ Test(faults, of_an_element_are_found_and_named) {
     pair.table.swiglu_fwd = faults[i].slot;
     expect_found(&pair, "swiglu", "fwd", faults[i].sentence);
   }
+  close_pair(&pair);
+}
+
+/* The smallest of them, too. */
+Test(faults, change_the_digest) {
+  Pair pair;
+  open_pair(&pair);
+  Verdict first = verdict_of(&pair, "swiglu", "fwd", "odd"), again = verdict_of(&pair, "swiglu", "fwd", "odd");
+  cr_expect_arr_eq(&again.digest, &first.digest, sizeof first.digest);
+  pair.table.swiglu_fwd = element_off;
+  again = verdict_of(&pair, "swiglu", "fwd", "odd");
+  cr_expect(again.good, "%s", again.sentence);
+  cr_expect_arr_neq(&again.digest, &first.digest, sizeof first.digest);
   close_pair(&pair);
 }
 

@@ -5,10 +5,7 @@
 
 #include <math.h>
 
-/* ---- the cases' own shapes, and longer ones ---- */
-
-static const char *const operations[] = {"noisy_gate",    "expert_mix",  "router_score", "router_select",
-                                         "cross_entropy", "sum_squares", "adamw"};
+/* ---- longer shapes than the cases' own ---- */
 
 static const int32_t locals[] = {0, 3, 3, 3003}, texts[] = {0, 2, 5, 24};
 
@@ -25,8 +22,7 @@ static const CaseShape longer[] = {
 
 static void as_the_c_backend(Dtype real, StandInOrder order) {
   CasePair pair = cases_open(real, order);
-  for (size_t k = 0; k < sizeof operations / sizeof *operations; k++)
-    expect_operation(operations[k], longer, sizeof longer / sizeof *longer, &pair);
+  expect_shapes(longer, sizeof longer / sizeof *longer, &pair);
   cases_close(&pair);
 }
 

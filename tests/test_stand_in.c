@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "c.h"
 #include "sanitized.h"
 #include "scratch.h"
 
@@ -133,6 +134,44 @@ Test(stand_in, an_output_that_was_not_written_shows) {
   for (int i = 0; i < 77; i++)
     cr_expect_eq(isnan(y[i]) != 0, i == 76);
   stand_in_close(&ops);
+}
+
+Test(stand_in, scratch_memory_that_was_not_written_shows) {
+  for (int order = 0; order < STAND_IN_ORDERS; order++) {
+    Ops ops = opened((StandInOrder)order);
+    float y = 0.0F;
+    plant_unwritten_sum(&ops, &y);
+    cr_expect(isnan(y), "%g", y);
+    stand_in_close(&ops);
+  }
+}
+
+/* What is not waited for is what shared memory was before. */
+Test(stand_in, a_missing_wait_shows) {
+  for (int order = 0; order < STAND_IN_ORDERS; order++)
+    for (int left = 0; left <= 2; left++) {
+      Ops ops = opened((StandInOrder)order);
+      float x[64], y[64] = {0.0F};
+      for (int i = 0; i < 64; i++)
+        x[i] = 1.0F + (float)i;
+      language_copies(&ops, y, x, left);
+      cr_expect_eq(ops_status(&ops).code, STATUS_OK, "%s", ops_status(&ops).message);
+      for (int i = 0; i < 64; i++)
+        if (i < 32 * (2 - left))
+          cr_expect_eq(y[i], x[i], "%d left, number %d: %g", left, i, y[i]);
+        else
+          cr_expect(isnan(y[i]), "%d left, number %d: %g", left, i, y[i]);
+      stand_in_close(&ops);
+    }
+}
+
+static void copies_left(const Ops *ops) {
+  static const float x[32];
+  plant_copies_left(ops, x);
+}
+
+Test(stand_in, a_copy_that_nobody_waits_for_is_a_fault) {
+  EXPECT_FAULT(copies_left, "kernel copies_left", "it exited with 1 copies under way");
 }
 
 Test(stand_in, blocks_that_race_differ_by_order) {
@@ -280,7 +319,85 @@ Test(stand_in, shared_memory_is_nan_in_each_block) {
   stand_in_close(&ops);
 }
 
+/* ---- tensor cores: positions as the PTX ISA's figures of m16n8k16 and ldmatrix show them ---- */
+
+/* The lane that holds numbers 2 p and 2 p + 1 of row g in its word of an 8 x 8 matrix (of b: of column g). */
+static const int lane_of[8][4] = {{0, 1, 2, 3},     {4, 5, 6, 7},     {8, 9, 10, 11},   {12, 13, 14, 15},
+                                  {16, 17, 18, 19}, {20, 21, 22, 23}, {24, 25, 26, 27}, {28, 29, 30, 31}};
+static const int word_of_a[2][2] = {{0, 2}, {1, 3}}; /* upper and lower rows; left and right columns */
+
+static uint32_t words_pair(float low, float high) {
+  return bf16_from_float(low) | (uint32_t)bf16_from_float(high) << 16;
+}
+
+/* Whole numbers, small enough for bf16 and for exact sums, and no two rows or columns alike. */
+static float whole(int i, int j, int seed) {
+  return (float)((i * 37 + j * 11 + i * j * seed + seed) % 61 - 30);
+}
+
+static void fragments_of(uint32_t a[32][4], uint32_t b[32][2], float c[32][4]) {
+  for (int g = 0; g < 8; g++)
+    for (int p = 0; p < 4; p++)
+      for (int half = 0; half < 2; half++) {
+        int lane = lane_of[g][p], k = 8 * half + 2 * p;
+        b[lane][half] = words_pair(whole(k, g, 5), whole(k + 1, g, 5));
+        for (int low = 0; low < 2; low++)
+          a[lane][word_of_a[low][half]] = words_pair(whole(g + 8 * low, k, 3), whole(g + 8 * low, k + 1, 3));
+        c[lane][2 * half] = whole(g + 8 * half, 2 * p, 7);
+        c[lane][2 * half + 1] = whole(g + 8 * half, 2 * p + 1, 7);
+      }
+}
+
+static float product_at(int i, int j) {
+  float sum = whole(i, j, 7);
+  for (int k = 0; k < 16; k++)
+    sum += whole(i, k, 3) * whole(k, j, 5);
+  return sum;
+}
+
+Test(stand_in, fragments_lie_as_on_tensor_cores) {
+  for (int order = 0; order < STAND_IN_ORDERS; order++) {
+    Ops ops = opened((StandInOrder)order);
+    uint32_t a[32][4], b[32][2];
+    float c[32][4];
+    fragments_of(a, b, c);
+    language_mma(&ops, c, (const uint32_t(*)[4])a, (const uint32_t(*)[2])b);
+    cr_assert_eq(ops_status(&ops).code, STATUS_OK, "%s", ops_status(&ops).message);
+    for (int g = 0; g < 8; g++)
+      for (int p = 0; p < 4; p++)
+        for (int i = 0; i < 4; i++) {
+          int row = i < 2 ? g : g + 8, column = i % 2 == 0 ? 2 * p : 2 * p + 1;
+          float is = c[lane_of[g][p]][i], should = product_at(row, column);
+          cr_expect_eq(is, should, "(%d, %d): %g, not %g", row, column, is, should);
+        }
+    stand_in_close(&ops);
+  }
+}
+
+Test(stand_in, matrices_are_loaded_as_by_ldmatrix) {
+  uint16_t from[4][8][8];
+  for (int k = 0; k < 4 * 8 * 8; k++)
+    from[k / 64][k / 8 % 8][k % 8] = (uint16_t)(0x1000 + 7 * k);
+  for (int transposed = 0; transposed < 2; transposed++) {
+    Ops ops = opened(STAND_IN_RANDOM);
+    uint32_t to[32][4] = {{0}};
+    language_matrices(&ops, to, &from[0][0][0], transposed);
+    cr_assert_eq(ops_status(&ops).code, STATUS_OK, "%s", ops_status(&ops).message);
+    for (int k = 0; k < 4 * 8 * 4; k++) {
+      int i = k / 32, g = k / 4 % 8, p = k % 4;
+      uint32_t low = transposed ? from[i][2 * p][g] : from[i][g][2 * p];
+      uint32_t high = transposed ? from[i][2 * p + 1][g] : from[i][g][2 * p + 1];
+      cr_expect_eq(to[lane_of[g][p]][i], low | high << 16, "matrix %d, lane %d", i, lane_of[g][p]);
+    }
+    stand_in_close(&ops);
+  }
+}
+
 /* ---- bf16 ---- */
+
+static bool same_bits(float x, float y) {
+  return memcmp(&x, &y, sizeof x) == 0;
+}
 
 static float float_of(uint32_t bits) {
   float x;
@@ -288,24 +405,36 @@ static float float_of(uint32_t bits) {
   return x;
 }
 
-/* All values of bf16, and of floats those on, beside and halfway between them. */
-Test(stand_in, bf16_rounds_to_nearest_even) {
+/* body(high, x): all values of bf16, and of floats those on, beside and halfway between them. */
+static void of_all(void (*body)(uint16_t high, float x)) {
   static const uint32_t low[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1234};
-  int wrong = 0;
-  for (uint32_t high = 0; high < 1 << 16; high++) {
-    float exact = own_bf16_to_float((uint16_t)high), same = bf16_to_float((uint16_t)high);
-    wrong += memcmp(&exact, &same, sizeof same) != 0;
-    if (nvidia_bf16()) {
-      float theirs = nvidia_bf16_to_float((uint16_t)high);
-      wrong += memcmp(&exact, &theirs, sizeof theirs) != 0;
-    }
-    for (int k = 0; k < 7; k++) {
-      float x = float_of(high << 16 | low[k]);
-      uint16_t is = own_bf16_from_float(x);
-      wrong += isnan(x) ? !isnan(bf16_to_float(is)) : is != bf16_from_float(x);
-      wrong += nvidia_bf16() && is != nvidia_bf16_from_float(x);
-    }
-  }
+  for (uint32_t high = 0; high < 1 << 16; high++)
+    for (int k = 0; k < 7; k++)
+      body((uint16_t)high, float_of(high << 16 | low[k]));
+}
+
+static int wrong;
+
+static void as_on_the_host(uint16_t high, float x) {
+  uint16_t is = own_bf16_from_float(x);
+  wrong += !same_bits(own_bf16_to_float(high), bf16_to_float(high));
+  wrong += isnan(x) ? !isnan(bf16_to_float(is)) : is != bf16_from_float(x);
+}
+
+static void as_nvidias(uint16_t high, float x) {
+  wrong += !same_bits(own_bf16_to_float(high), nvidia_bf16_to_float(high));
+  wrong += own_bf16_from_float(x) != nvidia_bf16_from_float(x);
+}
+
+Test(stand_in, bf16_rounds_to_nearest_even) {
+  of_all(as_on_the_host);
+  cr_expect_eq(wrong, 0, "%d", wrong);
+}
+
+Test(stand_in, bf16_is_nvidias) {
+  if (!nvidia_bf16())
+    cr_skip_test("the toolkit's cuda_bf16.h is not there");
+  of_all(as_nvidias);
   cr_expect_eq(wrong, 0, "%d", wrong);
 }
 
@@ -337,15 +466,38 @@ Test(stand_in, memory_is_zeroed_and_the_hosts) {
   stand_in_close(&ops);
 }
 
+/* Is a slot of the table empty, or the C backend's function? */
+static bool slot_has_no_kernel(const OpsTable *table, size_t slot) {
+  void (*own)(void), (*c)(void);
+  bool none = false;
+  memcpy(&own, (const char *)table + slot, sizeof own);
+  for (int wide = 0; wide < 2; wide++) {
+    Ops ops;
+    cr_assert_eq(c_open(&ops, wide ? DTYPE_F64 : DTYPE_F32, 1).code, STATUS_OK);
+    memcpy(&c, (const char *)ops.table + slot, sizeof c);
+    none = none || !own || own == c;
+    c_close(&ops);
+  }
+  return none;
+}
+
+static size_t slots_without_kernel(const OpsTable *table) {
+  size_t count = 0;
+  for (size_t slot = offsetof(OpsTable, alloc); slot < sizeof *table; slot += sizeof(void (*)(void)))
+    count += slot_has_no_kernel(table, slot);
+  return count;
+}
+
 /* No operation falls back to another backend. */
 Test(stand_in, every_slot_has_a_kernel) {
-  Ops ops = opened(STAND_IN_FORWARD);
-  const OpsTable *table = ops.table;
-  void (*none)(void) = NULL;
-  const unsigned char *slot = (const unsigned char *)&table->alloc;
-  for (; slot < (const unsigned char *)(table + 1); slot += sizeof none)
-    cr_expect_neq(memcmp(slot, &none, sizeof none), 0, "slot %zu is empty",
-                  (size_t)(slot - (const unsigned char *)&table->alloc) / sizeof none);
+  Ops ops = opened(STAND_IN_FORWARD), c;
+  cr_expect_eq(slots_without_kernel(ops.table), 0);
+  cr_assert_eq(c_open(&c, DTYPE_F32, 1).code, STATUS_OK);
+  OpsTable fallen = *ops.table;
+  fallen.rope = c.table->rope;
+  fallen.adamw = NULL;
+  cr_expect_eq(slots_without_kernel(&fallen), 2, "one of the C backend and an empty one");
+  c_close(&c);
   stand_in_close(&ops);
 }
 
@@ -354,7 +506,7 @@ Test(stand_in, cuda_says_why_it_is_not_there) {
   Ops ops;
   Status status = cuda_device(&device);
   if (status.code == STATUS_OK)
-    cr_skip("there is a CUDA device");
+    cr_skip_test("there is a CUDA device");
   cr_expect_eq(status.code, STATUS_UNAVAILABLE);
   expect_contains(status.message, cuda_built() ? "CUDA device" : "built without CUDA");
   cr_expect_eq(cuda_open(&ops, DTYPE_F32).code, STATUS_UNAVAILABLE);
@@ -362,15 +514,18 @@ Test(stand_in, cuda_says_why_it_is_not_there) {
   cuda_close(&ops);
 }
 
-/* SEESAW_ERRORS prints the time of a switch. */
+/* Each thread passes every barrier. SEESAW_ERRORS prints the time of a switch. */
 Test(stand_in, switches_are_many) {
   enum { TIMES = SANITIZED_OR(200, 2000) };
   Ops ops = opened(STAND_IN_FORWARD);
   struct timespec begin, end;
+  unsigned passed[256] = {0};
   clock_gettime(CLOCK_MONOTONIC, &begin);
-  language_switches(&ops, TIMES);
+  language_switches(&ops, TIMES, passed);
   clock_gettime(CLOCK_MONOTONIC, &end);
   cr_expect_eq(ops_status(&ops).code, STATUS_OK);
+  for (int i = 0; i < 256; i++)
+    cr_expect_eq(passed[i], (unsigned)TIMES, "thread %d passed %u", i, passed[i]);
   if (getenv("SEESAW_ERRORS"))
     fprintf(stderr, "%.1f ns for a thread at a barrier\n",
             ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) / TIMES / 256);

@@ -2,6 +2,7 @@
 #define SEESAW_BACKEND stand_in
 #include "../kernels/reduce.h"
 #include "kernel.h"
+#include "mma.h"
 #include "test_stand_in.h"
 
 using namespace stand_in;
@@ -75,6 +76,21 @@ __global__ void unwritten(float *y, unsigned count) {
     y[i] = 1.0f;
 }
 
+__global__ void partial_sum(float *sums) {
+  if (blockIdx.x == 0)
+    sums[0] = 1.0f;
+}
+
+__global__ void sum_of_two(float *y, const float *sums) {
+  y[0] = sums[0] + sums[1];
+}
+
+__global__ void copies_left(const float *x) {
+  SHARED(float, kept, 32);
+  copy_async_number(kept + threadIdx.x, x + threadIdx.x);
+  copies_commit();
+}
+
 __global__ void nothing() {}
 
 __global__ void races_of_blocks(float *y) {
@@ -111,6 +127,16 @@ void plant_write_beyond_dynamic(const Ops *ops, int past) {
 
 void plant_unwritten(const Ops *ops, float *y, unsigned count) {
   LAUNCH(unwritten, static_cast<unsigned>(ceil_div(count, 32)), 32, 0, stream_of(ops), y, count);
+}
+
+void plant_unwritten_sum(const Ops *ops, float *y) {
+  float *sums = state_of(ops)->scratch;
+  LAUNCH(partial_sum, 2, 32, 0, stream_of(ops), sums);
+  LAUNCH(sum_of_two, 1, 32, 0, stream_of(ops), y, sums);
+}
+
+void plant_copies_left(const Ops *ops, const float *x) {
+  LAUNCH(copies_left, 1, 32, 0, stream_of(ops), x);
 }
 
 void plant_launch(const Ops *ops, unsigned threads, size_t shared, unsigned rows) {
@@ -195,9 +221,44 @@ __global__ void fresh_shared(float *first) {
   }
 }
 
-__global__ void switches(int times) {
-  for (int i = 0; i < times; i++)
+template <int LEFT> __global__ void copies(float *y, const float *x) {
+  SHARED(float, kept, 64);
+  unsigned i = threadIdx.x, other = (i + 1) % 32; /* what another thread copied */
+  copy_async_number(kept + i, x + i);
+  copies_commit();
+  copy_async_number(kept + 32 + i, x + 32 + i);
+  copies_commit();
+  copies_wait<LEFT>();
+  __syncthreads();
+  y[other] = kept[other];
+  y[32 + other] = kept[32 + other];
+  __syncthreads(); /* all have looked */
+  copies_wait<0>();
+}
+
+__global__ void multiply(float (*c)[4], const uint32_t (*a)[4], const uint32_t (*b)[2]) {
+  unsigned lane = threadIdx.x;
+  Word4 words = {{a[lane][0], a[lane][1], a[lane][2], a[lane][3]}};
+  mma(c[lane], words, b[lane][0], b[lane][1]);
+}
+
+__global__ void matrices(uint32_t (*to)[4], const uint16_t *from, bool transposed) {
+  enum { PITCH = 24 }; /* rows lie apart, at multiples of 16 bytes */
+  SHARED(bf16, rows, 32 * PITCH);
+  bf16 *own = rows + threadIdx.x * PITCH;
+  for (unsigned j = 0; j < 8; j++)
+    own[j] = bf16{from[8 * threadIdx.x + j]};
+  __syncthreads();
+  Word4 words = transposed ? matrices_load<true>(own) : matrices_load<false>(own);
+  for (int i = 0; i < 4; i++)
+    to[threadIdx.x][i] = words.at[i];
+}
+
+__global__ void switches(int times, unsigned *passed) {
+  for (int i = 0; i < times; i++) {
     __syncthreads();
+    passed[threadIdx.x]++;
+  }
 }
 
 extern "C" {
@@ -222,8 +283,20 @@ void language_shared(const Ops *ops, float *first, unsigned blocks) {
   LAUNCH(fresh_shared, blocks, 32, 4, stream_of(ops), first);
 }
 
-void language_switches(const Ops *ops, int times) {
-  LAUNCH(switches, 1, 256, 0, stream_of(ops), times);
+void language_copies(const Ops *ops, float *y, const float *x, int left) {
+  LAUNCH((left == 0 ? copies<0> : left == 1 ? copies<1> : copies<2>), 1, 32, 0, stream_of(ops), y, x);
+}
+
+void language_mma(const Ops *ops, float c[32][4], const uint32_t a[32][4], const uint32_t b[32][2]) {
+  LAUNCH(multiply, 1, 32, 0, stream_of(ops), c, a, b);
+}
+
+void language_matrices(const Ops *ops, uint32_t to[32][4], const uint16_t *from, bool transposed) {
+  LAUNCH(matrices, 1, 32, 0, stream_of(ops), to, from, transposed);
+}
+
+void language_switches(const Ops *ops, int times, unsigned *passed) {
+  LAUNCH(switches, 1, 256, 0, stream_of(ops), times, passed);
 }
 
 /* ---- bf16 ---- */

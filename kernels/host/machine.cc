@@ -59,6 +59,7 @@ struct Machine {
   char at_start, at_end, at_barrier[2], in_warp[MOST_THREADS / LANES][2];
   unsigned turn[MOST_THREADS]; /* the order of threads */
   Thread thread[MOST_THREADS];
+  Copies copies[MOST_THREADS];
 };
 
 static Machine *current; /* the one that runs: one at a time */
@@ -106,8 +107,18 @@ void barrier(Place place) {
   races_hear(point);
 }
 
+void trap(Place place) {
+  Machine *m = current;
+  fault(m, m->running, "it trapped at %s:%d", file_of(place), place.line);
+  give_way(m); /* for good */
+}
+
 int lane() {
   return static_cast<int>((current->running - current->thread) % LANES);
+}
+
+Copies &copies() {
+  return current->copies[current->running - current->thread];
 }
 
 /* Are all lanes of the mask in this call? */
@@ -201,6 +212,8 @@ static void thread_begin() {
   races_hear(&m->at_start);
   m->call(m->context);
   races_tell(&m->at_end);
+  if (copies().count > 0)
+    fault(m, m->running, "it exited with %d copies under way, for which it did not wait", copies().count);
   m->running->waiting = DONE;
   give_way(m);
 }
@@ -306,6 +319,7 @@ static void block_begin(Machine *m) {
     m->turn[i] = m->order == STAND_IN_REVERSE ? m->threads - 1 - i : i;
     m->thread[i].waiting = READY;
     m->thread[i].barriers = m->thread[i].exchanges = 0;
+    m->copies[i].count = m->copies[i].groups = 0;
     size_t shifted = STACK - i % 61 * 64; /* else all tops would share a few sets of the cache */
     fiber_make(&m->thread[i].fiber, stack_of(m, i), shifted, thread_begin);
   }

@@ -44,12 +44,30 @@ extern dim3 block_size, grid_size;
 
 void barrier(Place place);
 
+/* trap: a fault; it does not return. */
+void trap(Place place);
+
 /* exchange: wait until all lanes of the mask are at this call. Gives the word that lane `source` (of this warp) handed
  * over; *ballot (if not NULL): the lanes of the mask whose predicate is true. */
 uint64_t exchange(unsigned mask, uint64_t word, int source, bool predicate, unsigned *ballot, Place place);
 
 /* lane: of this thread in its warp. */
 int lane();
+
+/* Copies into shared memory that a thread has begun and not yet waited for, and the groups of them that it has
+ * committed: mma.h says what they mean. Who exits and leaves one under way makes a fault. */
+struct Copies {
+  enum { MOST = 256 };
+  struct {
+    void *to;
+    const void *from; /* NULL: zeros */
+    size_t bytes;
+  } copy[MOST];
+  int count, groups, end[MOST]; /* copies; committed groups, and where each ends */
+};
+
+/* copies: of this thread. */
+Copies &copies();
 
 /* A declaration of static shared memory: where it lies in the block numbered `block`. */
 struct Piece {

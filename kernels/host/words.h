@@ -102,9 +102,9 @@ template <class T> T __shfl_xor_sync(unsigned mask, T value, int bits, int width
   return seesaw_shuffle(mask, value, source > (own | (width - 1)) ? own : source, {file, line});
 }
 
-/* The end of the program here; on a card of the kernel, and a fault that sticks. */
-static inline void __trap() {
-  abort();
+/* The end of the kernel, and a fault that sticks. */
+static inline void __trap(SEESAW_PLACE) {
+  machine::trap({file, line});
 }
 
 static inline void __threadfence() {}
