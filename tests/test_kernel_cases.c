@@ -152,7 +152,7 @@ static void expect_in_orders(const Case *c, const Shape *shape, Layout layout, c
 
 /* With sanitizers only numbers at odd addresses, and no large shapes. */
 static void hold_in_every_order(const Case *c, const Orders *orders) {
-  enum { LARGE = 8000 };
+  enum { LARGE = 3000 };
   for (size_t k = 0; k < c->shape_count; k++) {
     const Shape *shape = &c->shapes[k];
     if (shape->real || (SANITIZED && case_numbers(c, shape, orders->tested[0].real) > LARGE))
