@@ -9,34 +9,40 @@
 
 typedef struct Digesting {
   const Ops *ops;
-  bool rounded;
-  Digest digest;
+  StoreDigests digests;
 } Digesting;
+
+static void add(Digest *digest, Tensor piece) {
+  *digest = digest_add(*digest, piece.data, tensor_bytes(piece));
+}
 
 /* In pieces of as many numbers, whatever their type. */
 static void digest_entry(void *context, const Entry *entry) {
   enum { PIECE = 1 << 14 };
   Digesting *digesting = context;
+  StoreDigests *digests = &digesting->digests;
   Tensor w = entry->parameter->w;
   double room[PIECE];
   uint16_t rounded[PIECE];
   size_t count = tensor_count(w), each = dtype_bits(w.dtype) / 8;
-  digesting->digest = digest_add(digesting->digest, entry->name, strlen(entry->name));
+  digests->exact = digest_add(digests->exact, entry->name, strlen(entry->name));
+  digests->rounded = digest_add(digests->rounded, entry->name, strlen(entry->name));
   for (size_t first = 0; first < count; first += PIECE) {
     Tensor piece = tensor_1(room, w.dtype, count - first < PIECE ? count - first : PIECE);
     Tensor to = tensor_1(rounded, DTYPE_BF16, piece.size[0]);
     ops_read(digesting->ops, room, (unsigned char *)w.data + first * each, tensor_bytes(piece));
-    for (size_t i = 0; digesting->rounded && i < piece.size[0]; i++)
+    for (size_t i = 0; i < piece.size[0]; i++)
       tensor_set(to, i, tensor_get(piece, i));
-    piece = digesting->rounded ? to : piece;
-    digesting->digest = digest_add(digesting->digest, piece.data, tensor_bytes(piece));
+    add(&digests->exact, piece);
+    add(&digests->rounded, to);
   }
 }
 
-Digest store_digest(const Store *store, bool rounded) {
-  Digesting digesting = {.ops = store->ops, .rounded = rounded, .digest = digest_of("", 0)};
+StoreDigests store_digests(const Store *store) {
+  Digest nothing = digest_of("", 0);
+  Digesting digesting = {.ops = store->ops, .digests = {nothing, nothing}};
   model_walk(store->model, digest_entry, &digesting);
-  return digesting.digest;
+  return digesting.digests;
 }
 
 /* What config_print leaves out, or rounds. */
@@ -63,8 +69,9 @@ static void print(FILE *stream, const TrainPlan *plan, const char *phase) {
           plan->features ? "kept" : "as they come", plan->seed, ops_print(plan->store->ops, device));
   config_print(&plan->store->model->config, stream);
   print_rest(stream, &plan->store->model->config);
-  fprintf(stream, "start = %s\n", digest_print(store_digest(plan->store, false), digits));
-  fprintf(stream, "start in BF16 = %s\n", digest_print(store_digest(plan->store, true), digits));
+  StoreDigests start = store_digests(plan->store);
+  fprintf(stream, "start = %s\n", digest_print(start.exact, digits));
+  fprintf(stream, "start in BF16 = %s\n", digest_print(start.rounded, digits));
 }
 
 Status identity_of(const TrainPlan *plan, char **text) {

@@ -11,7 +11,11 @@
  * Allocated; the caller frees. Errors: STATUS_MEMORY. */
 Status identity_of(const TrainPlan *plan, char **text);
 
-/* store_digest: of all parameters' names and values, as they lie in memory, or rounded to BF16. */
-Digest store_digest(const Store *store, bool rounded);
+/* store_digests: of all parameters' names and values, as they lie in memory, and rounded to BF16. */
+typedef struct StoreDigests {
+  Digest exact, rounded;
+} StoreDigests;
+
+StoreDigests store_digests(const Store *store);
 
 #endif
