@@ -3,13 +3,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends.h"
 #include "c.h"
 #include "json.h"
 #include "progress.h"
+#include "relay.h"
 
 static void start_host(void *context, size_t calls) {
   Device *device = context;
@@ -129,30 +129,25 @@ void device_close(Device *device) {
 
 /* ---- is it there? ---- */
 
-/* In a child: the answer goes to the parent. */
-static void ask_cuda(int answer) {
+static Status look_for_cuda(void *context) {
   CudaDevice card;
-  Status status = cuda_device(&card);
-  bool told = write(answer, &status, sizeof status) == (ssize_t)sizeof status;
-  _exit(told ? 0 : 1);
+  (void)context;
+  return cuda_device(&card);
+}
+
+static Status nothing_more(void *context, size_t item, void *report) {
+  (void)context, (void)item, (void)report;
+  return status_ok();
+}
+
+static Status as_found(void *context, size_t item, const void *report, Status outcome) {
+  (void)context, (void)item, (void)report;
+  return outcome;
 }
 
 static Status check_cuda(void) {
-  int ends[2];
-  Status status;
-  fflush(NULL);
-  if (pipe(ends) != 0)
-    return status_from_errno(STATUS_MEMORY, "no process can be asked for the GPU");
-  pid_t child = fork();
-  if (child == 0)
-    ask_cuda(ends[1]);
-  close(ends[1]);
-  if (child < 0 || read(ends[0], &status, sizeof status) != (ssize_t)sizeof status)
-    status = status_error(STATUS_UNAVAILABLE, "the process that asked for the GPU ended without an answer");
-  close(ends[0]);
-  if (child > 0)
-    waitpid(child, NULL, 0);
-  return instead(status);
+  const Relay relay = {.count = 1, .begin = look_for_cuda, .work = nothing_more, .take = as_found};
+  return instead(relay_run(&relay));
 }
 
 Status device_check(const char *which, const char *dtype) {

@@ -9,7 +9,8 @@
 
 /* ---- facts ---- */
 
-Facts facts_of(const Device *device) {
+/* Of an open device. */
+static Facts facts_of(const Device *device) {
   Facts facts = {.real = device->ops.real, .cache = device->cache, .slow = device->slow};
   snprintf(facts.kind, sizeof facts.kind, "%s", device->kind);
   snprintf(facts.name, sizeof facts.name, "%s", device->name);

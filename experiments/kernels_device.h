@@ -15,9 +15,6 @@ typedef struct Facts {
   CudaDevice card; /* of kind cuda */
 } Facts;
 
-/* facts_of: of an open device. */
-Facts facts_of(const Device *device);
-
 /* facts_ask: of the device that device_open would open, by a process of its own, so that this one can still be forked;
  * here: by this one (relay.h). Errors: those of device_open. */
 Status facts_ask(const char *which, const char *dtype, bool here, Facts *facts);
