@@ -1,4 +1,5 @@
 /* backend.cu: the table of a backend, and its scratch memory. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
@@ -22,11 +23,15 @@ static OpsTable table_of(const char *name, bool host) {
 }
 
 /* NaN, so that a sum that a kernel reads and never wrote shows: fresh memory is zeros, which sums hide. */
-static void scratch_poison(const Ops *ops) {
-  static unsigned char bytes[1 << 16];
-  memset(bytes, 0xff, sizeof bytes);
-  for (size_t at = 0; at < SCRATCH * sizeof(float); at += sizeof bytes)
-    device_write(ops, reinterpret_cast<unsigned char *>(state_of(ops)->scratch) + at, bytes, sizeof bytes);
+static Status scratch_poison(const Ops *ops) {
+  const size_t size = SCRATCH * sizeof(float);
+  void *bytes = malloc(size);
+  if (!bytes)
+    return status_error(STATUS_MEMORY, "not enough memory for %zu bytes of NaN", size);
+  memset(bytes, 0xff, size);
+  device_write(ops, state_of(ops)->scratch, bytes, size);
+  free(bytes);
+  return status_ok();
 }
 
 Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool host) {
@@ -40,7 +45,7 @@ Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool h
   ops->state = state;
   TRY(device_alloc(ops, SCRATCH * sizeof(float), &scratch));
   state->scratch = static_cast<float *>(scratch);
-  scratch_poison(ops);
+  TRY(scratch_poison(ops));
   return product_open(ops);
 }
 

@@ -190,9 +190,7 @@ void copy(const Ops *ops, Tensor y, Tensor x) {
   size_t width = bytes_of(y, shape.columns);
   if (width == 0 || shape.rows == 0)
     return;
-  bool one = shape.rows == 1; /* its pitch may be anything */
-  device_copy(stream_of(ops), y.data, one ? width : bytes_of(y, y.pitch), x.data, one ? width : bytes_of(x, x.pitch),
-              width, shape.rows);
+  device_copy(stream_of(ops), y.data, bytes_of(y, y.pitch), x.data, bytes_of(x, x.pitch), width, shape.rows);
 }
 
 /* Zero is made of zero bytes in every type. */
@@ -201,7 +199,7 @@ void zero(const Ops *ops, Tensor y) {
   size_t width = bytes_of(y, shape.columns);
   if (width == 0 || shape.rows == 0)
     return;
-  device_clear(stream_of(ops), y.data, shape.rows == 1 ? width : bytes_of(y, y.pitch), width, shape.rows);
+  device_clear(stream_of(ops), y.data, bytes_of(y, y.pitch), width, shape.rows);
 }
 
 void normal_fill(const Ops *ops, Tensor y, Rng rng, uint64_t first, double factor) {
