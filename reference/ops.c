@@ -9,11 +9,17 @@ Dtype ops_fine(const Ops *ops) {
   return ops->real == DTYPE_BF16 ? DTYPE_F32 : ops->real;
 }
 
+static bool on_c(const Ops *ops) {
+  return !ops->table || strcmp(ops->table->name, "c") == 0;
+}
+
 char *ops_print(const Ops *ops, char text[OPS_ROOM]) {
-  bool definition = !ops->table || strcmp(ops->table->name, "c") == 0;
-  snprintf(text, OPS_ROOM, "%s%s%s", dtype_name(ops->real), definition ? "" : " on ",
-           definition ? "" : ops->table->name);
+  snprintf(text, OPS_ROOM, "%s%s%s", dtype_name(ops->real), on_c(ops) ? "" : " on ", on_c(ops) ? "" : ops->table->name);
   return text;
+}
+
+bool ops_definition(const Ops *ops) {
+  return on_c(ops) && ops->real == DTYPE_F32;
 }
 
 /* ---- checks: a mistake of the caller's stops, naming the operation, the tensor, what it is and what it should be ----

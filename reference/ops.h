@@ -39,6 +39,9 @@ Dtype ops_fine(const Ops *ops);
 enum { OPS_ROOM = 32 };
 char *ops_print(const Ops *ops, char text[OPS_ROOM]);
 
+/* ops_definition: is it the definition that computes? Then descriptions need not say so. */
+bool ops_definition(const Ops *ops);
+
 /* Does an operation overwrite its output, whatever that held, or add to it? */
 typedef enum { WRITE_SET, WRITE_ADD } Write;
 

@@ -119,7 +119,7 @@ static Status describe(const ChainPlan *plan, size_t last, Text *text) {
            (unsigned long long)plan->seed);
   TRY(text_append_string(text, line));
   snprintf(line, sizeof line, "computed in %s\n", ops_print(plan->ops, device));
-  if (strcmp(device, "F32") != 0) /* the definition: not worth a line */
+  if (!ops_definition(plan->ops))
     TRY(text_append_string(text, line));
   for (size_t i = 0; i <= last; i++) {
     TRY(add_phase(text, plan->config, &plan->scheme->phases[i]));

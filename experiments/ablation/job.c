@@ -144,10 +144,10 @@ static Status describe(Desk *desk, Text *text) {
   ChainPlan chain = chain_of(desk, NULL);
   char line[256], digest[2 * DIGEST_SIZE + 1], scale[NUMBER_ROOM], device[OPS_ROOM];
   number_print(s->scale, scale);
-  bool usual = strcmp(ops_print(s->ops, device), "F32") == 0; /* the definition: not worth a word */
+  bool usual = ops_definition(s->ops);
   snprintf(line, sizeof line, "pair %s, %zu scenes, scale %s, exam of %zu %s scenes%s%s\n",
            digest_print(s->pair->digest, digest), s->pictures, scale, s->tests, splits[s->split],
-           usual ? "" : ", computed in ", usual ? "" : device);
+           usual ? "" : ", computed in ", usual ? "" : ops_print(s->ops, device));
   TRY(text_append_string(text, line));
   return chain_text(&chain, text);
 }
