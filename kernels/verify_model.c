@@ -283,17 +283,20 @@ static Status run_world(World *w, uint64_t seed, uint32_t step, double *loss) {
   return ops_status(&w->replay.ops);
 }
 
+/* Of rounded less exact, for their size. */
+static double rms_of_rounding(const Noted *noted) {
+  double square = 0.0;
+  for (size_t i = 0; i < noted->count; i++)
+    square += (noted->rounded[i] - noted->exact[i]) * (noted->rounded[i] - noted->exact[i]);
+  return sqrt(square / (double)noted->count) / rms_of(noted->exact, noted->count);
+}
+
 /* Of the router's scores, by which rows are chosen. */
 static double units_of_scores(const Pass *pass) {
   double units = units_of(pass);
-  for (size_t i = 0; i < pass->trace.count; i++) {
-    const Noted *noted = &pass->trace.noted[i];
-    double square = 0.0;
-    for (size_t k = 0; k < noted->count; k++)
-      square += (noted->rounded[k] - noted->exact[k]) * (noted->rounded[k] - noted->exact[k]);
-    if (strcmp(noted->name, "router.score") == 0)
-      units += 8.0 * sqrt(square / (double)noted->count) / rms_of(noted->exact, noted->count);
-  }
+  for (size_t i = 0; i < pass->trace.count; i++)
+    if (strcmp(pass->trace.noted[i].name, "router.score") == 0)
+      units += 8.0 * rms_of_rounding(&pass->trace.noted[i]);
   return units;
 }
 
