@@ -494,7 +494,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
   Given given = {0};
   const Option options[] = {
       {"model", OPTION_TEXT, &plan.model, "DIR", "the pretrained pair: what `seesaw scenes pretrain` wrote"},
-      {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds; of the probe 3", 1, SEEDS_MOST, .given = &given.seeds},
+      {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds; of the probe 3", 1, SEEDS_MOST,
+       .given = &given.seeds},
       {"first-seed", OPTION_INTEGER, &plan.first_seed, "N", "the first of them", 0, 1000000},
       {"jobs", OPTION_INTEGER, &plan.jobs, "N", "processes; 0: one for each core, or for the GPU", 0, 1024},
       DEVICE_OPTIONS(plan.device, plan.dtype),

@@ -57,11 +57,11 @@ extern std::remove_pointer_t<decltype(OpsTable::write)> device_write;
 extern std::remove_pointer_t<decltype(OpsTable::read)> device_read;
 extern std::remove_pointer_t<decltype(OpsTable::status)> device_status;
 void device_copy(Stream stream, void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
-                 size_t rows);
+                 size_t rows); /* of one row the pitch may be anything */
 void device_clear(Stream stream, void *to, size_t pitch, size_t width, size_t rows);
 
-/* backend_open: the table over a state; its scratch memory is allocated here, and is NaN at first. Errors: real is none that kernels are
- * for: STATUS_USAGE; STATUS_MEMORY. backend_close frees that; the stream is the caller's. */
+/* backend_open: the table over a state; its scratch memory is allocated here, and is NaN at first. Errors: real is none
+ * that kernels are for: STATUS_USAGE; STATUS_MEMORY. backend_close frees that; the stream is the caller's. */
 Status backend_open(Ops *ops, Dtype real, State *state, const char *name, bool host);
 void backend_close(Ops *ops);
 

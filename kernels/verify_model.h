@@ -19,8 +19,8 @@ typedef struct ModelVerdict {
 } ModelVerdict;
 
 /* verify_model: the preset `tiny` with the released or the paper's switches, both backends from the same weights,
- * pictures and tokens. steps: of training after the pass; 0: none. The tolerance is measured: see
- * verify_model.c. Errors: STATUS_MEMORY, STATUS_INTERRUPTED. */
+ * pictures and tokens. steps: of training after the pass; 0: none. The tolerance is measured: see verify_model.c.
+ * Errors: STATUS_MEMORY, STATUS_INTERRUPTED. */
 Status verify_model(bool paper, const Ops *tested, const Ops *reference, uint64_t seed, size_t steps,
                     ModelVerdict *verdict);
 

@@ -1,10 +1,10 @@
 /* chain.h: a row's phases one after the other, each trained once however many rows begin with it.
  *
  * What a phase's result depends on is written down as text: the pretrained pair, the seed, what of the model it uses,
- * the data, the phases before it and its own,
- * and what computes it, if that is not the C backend in float. A digest of that text names the folder of its files; a
- * phase whose folder has a finished result is not trained again, one that was stopped goes on. Workers that want the
- * same phase at the same time wait for each other by a lock on its folder. */
+ * the data, the phases before it and its own, and what computes it, if that is not the C backend in float. A digest of
+ * that text names the folder of its files; a phase whose folder has a finished result is not trained again, one that
+ * was stopped goes on. Workers that want the same phase at the same time wait for each other by a lock on its folder.
+ */
 #ifndef SEESAW_CHAIN_H
 #define SEESAW_CHAIN_H
 

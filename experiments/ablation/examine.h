@@ -27,8 +27,7 @@ typedef struct ExamPlan {
 } ExamPlan;
 
 /* examine: one question of each family about every scene, each alone; the answer is the likeliest token, and right if
- * it is the one asked for. Errors: those of the feeds and the backend; STATUS_MEMORY,
- * STATUS_INTERRUPTED. */
+ * it is the one asked for. Errors: those of the feeds and the backend; STATUS_MEMORY, STATUS_INTERRUPTED. */
 Status examine(const ExamPlan *plan, Exam *exam);
 
 /* exam_accuracy: over all blocks. exam_f1: of the positive answer; NaN where there is none. */

@@ -9,7 +9,8 @@ bool cuda_built(void) {
 
 Status cuda_device(CudaDevice *device) {
   *device = (CudaDevice){0};
-  return status_error(STATUS_UNAVAILABLE, "this program was built without CUDA: its toolkit (nvcc) was not found, or SEESAW_CUDA is OFF");
+  return status_error(STATUS_UNAVAILABLE,
+                      "this program was built without CUDA: its toolkit (nvcc) was not found, or SEESAW_CUDA is OFF");
 }
 
 Status cuda_open(Ops *ops, Dtype real) {
