@@ -29,6 +29,6 @@ file(GLOB headers base/*.h theory/*.h reference/*.h reference/c/c.h reference/da
      reference/model/*.h reference/train/*.h
      kernels/backends.h kernels/cases.h kernels/workload.h kernels/verify*.h kernels/replay.h)
 list(FILTER headers EXCLUDE REGEX "_internal\\.h$|/number\\.h$|/lanes_vector\\.h$|/lanes_kernel\\.h$|/closed_form\\.h$")
-install(DIRECTORY experiments/schemes DESTINATION ${CMAKE_INSTALL_DATADIR}/seesaw)
+install(DIRECTORY experiments/schemes experiments/pairs DESTINATION ${CMAKE_INSTALL_DATADIR}/seesaw)
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw)
 install(FILES theory/audit/audit.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/seesaw/audit)

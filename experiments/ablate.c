@@ -83,7 +83,7 @@ static Status choose_rows(const char *what, Rows *rows) {
 enum { JOB_OPEN, JOB_DONE, JOB_DIVERGED };
 
 typedef struct Plan {
-  const char *what, *model, *schemes, *runs, *features, *results, *split, *device, *dtype;
+  const char *what, *size, *model, *schemes, *runs, *features, *results, *split, *device, *dtype;
   int64_t seeds, first_seed, jobs, pictures, tests, examples;
   double scale;
   bool probed, paged;
@@ -307,9 +307,12 @@ static Status run_workers(const Plan *plan, size_t count, int threads, bool prep
 }
 
 static Status check_plan(const Plan *plan) {
-  if (!*plan->model)
-    return status_error(STATUS_USAGE, "which pretrained pair? --model DIR, as `seesaw scenes pretrain` writes it");
   TRY(device_check(plan->device, plan->dtype));
+  if (access(plan->model, R_OK) != 0)
+    return status_error(STATUS_INPUT,
+                        "there is no pretrained pair %s: --model DIR names the one that there is; `seesaw scenes "
+                        "pretrain --size %s --out DIR` makes one",
+                        plan->model, plan->size);
   return access(plan->schemes, R_OK) == 0
              ? status_ok()
              : status_error(STATUS_INPUT, "there is no folder of schemes %s: --schemes DIR names the one that there is",
@@ -413,9 +416,9 @@ static Status make_page(const Plan *plan, const Command *command) {
 
 /* ---- the command ---- */
 
-/* What the user may leave open, since a probe and a page need less; and where the schemes are. */
+/* What the user may leave open, since a probe and a page need less; and where schemes and pairs are. */
 typedef struct Given {
-  bool seeds, split, tests, schemes;
+  bool seeds, split, tests, schemes, model;
 } Given;
 
 /* Is it the word, or the word and a colon? *rows: those behind it. */
@@ -440,8 +443,8 @@ static Status choose(const char *operand, const Given *given, Plan *plan) {
   return choose_rows(probed, &plan->rows);
 }
 
-/* The schemes that are installed beside the program; NULL where it is not installed. The caller frees. */
-static char *installed_schemes(void) {
+/* What is installed beside the program; NULL where it is not. The caller frees. */
+static char *installed(const char *name) {
   char program[4096];
   ssize_t length = readlink("/proc/self/exe", program, sizeof program);
   char *path = NULL;
@@ -449,7 +452,7 @@ static char *installed_schemes(void) {
     return NULL;
   while (length > 0 && program[length - 1] != '/')
     length--;
-  if (asprintf(&path, "%.*s../share/seesaw/schemes/scenes", (int)length, program) < 0)
+  if (asprintf(&path, "%.*s../share/seesaw/%s", (int)length, program, name) < 0)
     return NULL;
   if (access(path, R_OK) == 0)
     return path;
@@ -457,11 +460,28 @@ static char *installed_schemes(void) {
   return NULL;
 }
 
-/* The folder that the options name, or, where they name none and the sources are not here, the installed one. The
- * caller frees; NULL when memory is out. */
-static char *find_schemes(const Plan *plan, const Given *given) {
-  char *installed = given->schemes || access(plan->schemes, R_OK) == 0 ? NULL : installed_schemes();
-  return installed ? installed : strdup(plan->schemes);
+/* The folder that the options name, or, where they name none, the sources', or, where those are not here, the
+ * installed one. The caller frees; NULL when memory is out. */
+static char *find_folder(const char *named, bool given, const char *name) {
+  char *sources = given ? strdup(named) : path_join("experiments", name);
+  char *found = given || !sources || access(sources, R_OK) == 0 ? NULL : installed(name);
+  if (!found)
+    return sources;
+  free(sources);
+  return found;
+}
+
+/* The pair and the schemes, in memory that the caller frees. */
+static Status find_folders(Plan *plan, const Given *given, char **pair, char **schemes) {
+  char *name = path_join("pairs", plan->size);
+  *pair = name ? find_folder(plan->model, given->model, name) : NULL;
+  *schemes = find_folder(plan->schemes, given->schemes, "schemes/scenes");
+  free(name);
+  if (!*pair || !*schemes)
+    return status_error(STATUS_MEMORY, "not enough memory for a path");
+  plan->model = *pair;
+  plan->schemes = *schemes;
+  return status_ok();
 }
 
 /* Phases that are measured as they are trained lie apart from those that are not. */
@@ -476,8 +496,9 @@ static Status ablate_in_folder(Plan *plan, const Command *command) {
 
 Status command_ablate(int argc, char **argv, Ranks ranks) {
   Plan plan = {.what = "table4",
+               .size = "small",
                .model = "",
-               .schemes = "experiments/schemes/scenes",
+               .schemes = "",
                .runs = "runs",
                .features = "features",
                .results = "results/ablation",
@@ -493,7 +514,10 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
                .ranks = ranks};
   Given given = {0};
   const Option options[] = {
-      {"model", OPTION_TEXT, &plan.model, "DIR", "the pretrained pair: what `seesaw scenes pretrain` wrote"},
+      {"size", OPTION_CHOICE, &plan.size, NULL, "of the pretrained pair experiments/pairs/SIZE, or as installed",
+       .choices = "small,medium,large"},
+      {"model", OPTION_TEXT, &plan.model, "DIR", "another pair: what `seesaw scenes pretrain` wrote",
+       .given = &given.model},
       {"seeds", OPTION_INTEGER, &plan.seeds, "N", "how many seeds; of the probe 3", 1, SEEDS_MOST,
        .given = &given.seeds},
       {"first-seed", OPTION_INTEGER, &plan.first_seed, "N", "the first of them", 0, 1000000},
@@ -506,8 +530,8 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
        .given = &given.tests},
       {"examples", OPTION_INTEGER, &plan.examples, "N", "scenes of the page", 1, 1000},
       {"scale", OPTION_REAL, &plan.scale, "F", "of every phase's samples", 1e-6, 1000},
-      {"schemes", OPTION_TEXT, &plan.schemes, "DIR", "folder of the scheme files; if it is not there: as installed",
-       .given = &given.schemes},
+      {"schemes", OPTION_TEXT, &plan.schemes, "DIR",
+       "folder of the scheme files, if not experiments/schemes/scenes, or as installed", .given = &given.schemes},
       {"runs", OPTION_TEXT, &plan.runs, "DIR", "folder of what is under way and done"},
       {"features", OPTION_TEXT, &plan.features, "DIR", "folder of the tower's features, which any runs may share"},
       {"results", OPTION_TEXT, &plan.results, "DIR", "folder of the result files"},
@@ -520,8 +544,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
       .description =
           "Trains each row's model by its scheme from the pretrained pair, with each seed, and asks it the questions "
           "of the exam. Rows share the phases in which they do not differ. Stopped at any moment, the same command "
-          "goes "
-          "on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read: of all "
+          "goes on. Writes answers.csv, costs.csv and curves.csv, which `seesaw table` and `seesaw plot` read: of all "
           "rows and seeds in RUNS that these options and the scheme files, as they are now, would give again; others "
           "are named and left out. A row that diverges is named, the others go on, and the exit status is 7.\n"
           "Answers are the same bytes for any number of processes and interruptions on one device. Those of another "
@@ -533,18 +556,19 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
           "MLP in the global mixture), loss_probes.csv (the loss with tokens of either kind removed or shuffled), "
           "attention.csv (where answers look) and router.csv (tokens kept and accuracy against gamma).\n"
           "page trains nothing: RESULTS/page/index.html shows a few validation scenes (unless told otherwise), what "
-          "the "
-          "rows of table4, or those named behind a colon, answer to a question of each family, and which local tokens "
+          "the rows of table4, or those named behind a colon, answer to a question of each family, and which local "
+          "tokens "
           "they kept; rows that are not trained with the first seed and the same --pictures and --scale are left out.\n"
           "Rows: baseline global_moe nq64 nq144 nq196 gamma90 gamma75 gamma50 smr final; llava_hd monkey e2e "
           "alternating; qformer qformer_alt; e2e_samples e2e_flops e2e_mix e2e_rate unfrozen periodic reversed "
           "local_only paper_preset text_only.",
-      .examples = "seesaw ablate table4 --model small\n"
-                  "seesaw ablate e2e,alternating --model small --seeds 1 --scale 0.1 --split validation\n"
-                  "seesaw ablate probe --model small\n"
-                  "seesaw ablate probe:unfrozen,periodic --model small --seeds 1\n"
-                  "seesaw ablate page --model small\n"
-                  "seesaw ablate page:e2e,alternating --model small --examples 5\n",
+      .examples = "seesaw ablate table4\n"
+                  "seesaw ablate e2e,alternating --seeds 1 --scale 0.1 --split validation\n"
+                  "seesaw ablate table4 --model mine\n"
+                  "seesaw ablate probe\n"
+                  "seesaw ablate probe:unfrozen,periodic --seeds 1\n"
+                  "seesaw ablate page\n"
+                  "seesaw ablate page:e2e,alternating --examples 5\n",
       .options = options,
   };
   const char *operand[1];
@@ -557,12 +581,11 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
     return status_error(STATUS_USAGE,
                         "which rows? table3, table4, figure1, controls, all, a list of rows, probe, or page");
   TRY(choose(operand[0], &given, &plan));
-  char *schemes = find_schemes(&plan, &given);
-  Status status = status_error(STATUS_MEMORY, "not enough memory for a path");
-  if (schemes) {
-    plan.schemes = schemes;
+  char *pair, *schemes;
+  Status status = find_folders(&plan, &given, &pair, &schemes);
+  if (status.code == STATUS_OK)
     status = ablate_in_folder(&plan, &command);
-  }
+  free(pair);
   free(schemes);
   return status;
 }

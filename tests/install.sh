@@ -13,8 +13,8 @@ for page in "$prefix"/share/man/man1/*.1; do
   mandoc -T lint -W error "$page"
 done
 
-# schemes are found beside the program, whatever the folder; what is missing then is the pair
-(cd "$prefix" && ! bin/seesaw ablate e2e --model nowhere 2>error.txt && cat error.txt && ! grep -q schemes error.txt)
+# the pair and the schemes are found beside the program, whatever the folder: what is missing then is a trained row
+(cd "$prefix" && ! bin/seesaw ablate page 2>error.txt && cat error.txt && grep -q "none of the rows is trained" error.txt)
 
 config=$(find "$prefix" -name seesaw.pc)
 PKG_CONFIG_PATH=$(dirname "$config")

@@ -215,7 +215,9 @@ static void expect_failure(int exit, const char *part, const char *words) {
 }
 
 Test(ablate, refuses_what_it_cannot_do) {
-  program_refuses(2, "which pretrained pair", "ablate baseline");
+  program_refuses(3, "no pretrained pair experiments/pairs/medium: --model DIR", "ablate baseline --size medium");
+  program_refuses(3, "`seesaw scenes pretrain --size small --out DIR` makes one", "ablate baseline --model nowhere");
+  program_refuses(2, "size", "ablate baseline --size tiny");
   program_refuses(2, "which rows", "ablate --model pair");
   program_refuses(2, "no row 'table5'", "ablate table5 --model pair");
   program_refuses(2, "no row 'nq65'", "ablate nq64,nq65 --model pair");

@@ -217,7 +217,7 @@ Test(page, refuses_what_it_cannot_show) {
   program_refuses(2, "no row 'pages'", "ablate pages " SMALL);
   program_refuses(2, "no row 'nq65'", "ablate page:nq65 " SMALL);
   program_refuses(2, "no row is named", "ablate page: " SMALL);
-  program_refuses(2, "which pretrained pair", "ablate page");
+  program_refuses(3, "no pretrained pair nowhere", "ablate page --model nowhere");
   program_refuses(3, "none of the rows is trained with seed 1", "ablate page " SMALL);
   program_refuses(3, "no folder of schemes nowhere: --schemes DIR", "ablate page --model pair --schemes nowhere");
 }
