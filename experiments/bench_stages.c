@@ -102,8 +102,7 @@ static Status check_room(Course *c) {
 /* Gamma is 1: all local tokens are kept, so that lengths do not depend on random weights. */
 static Status configure(const Course *c, ModelConfig *config) {
   TRY(config_open(c->plan->config, config));
-  config->lora_rank = c->stage.rank;
-  config->lora_alpha = 2.0 * (double)c->stage.rank;
+  config_lora(config, c->stage.rank);
   config->switches.gamma = 1.0;
   return config_check(config);
 }

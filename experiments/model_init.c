@@ -28,8 +28,8 @@ static Status read_plan(const InitPlan *plan, ModelConfig *config) {
     return status_error(STATUS_INPUT, "the vocabulary has %zu tokens; its tokenizer of bytes needs %d",
                         config->decoder.vocabulary, (int)TOKENS);
   config->separator_token = ',';
-  config->lora_rank = plan->lora_rank > 0 ? (size_t)plan->lora_rank : config->lora_rank;
-  config->lora_alpha = plan->lora_rank > 0 ? 2.0 * (double)plan->lora_rank : config->lora_alpha;
+  if (plan->lora_rank > 0)
+    config_lora(config, (size_t)plan->lora_rank);
   return config_check(config);
 }
 

@@ -23,9 +23,16 @@ static Status open_all(OpenModel *open, const ModelPlan *plan) {
     return status_error(STATUS_USAGE, "which model? --model DIR names its folder (`seesaw model init` makes one)");
   TRY(device_open(&open->device, plan->device, plan->dtype, (int)plan->threads));
   TRY(config_read(plan->folder, &open->config));
+  Fresh fresh = plan->fresh;
+  if (plan->lora_rank > 0) {
+    config_lora(&open->config, (size_t)plan->lora_rank);
+    TRY(config_check(&open->config));
+    fresh.groups |= 1 << GROUP_LORA;
+  }
   TRY(open_parts(open, plan));
   TRY(model_alloc(&open->model, &open->config));
-  return store_load(&open->store, &open->device.ops, &open->model, &open->checkpoint, EVERY_GROUP & ~plan->moving);
+  return store_load(&open->store, &open->device.ops, &open->model, &open->checkpoint, EVERY_GROUP & ~plan->moving,
+                    fresh);
 }
 
 Status open_model(OpenModel *open, const ModelPlan *plan) {

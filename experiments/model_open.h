@@ -15,6 +15,8 @@ typedef struct ModelPlan {
   int64_t threads;
   const char *device, *dtype; /* as device_open takes them */
   unsigned moving;            /* groups (bits 1 << Group) that will be trained: their weights do not stay mapped */
+  Fresh fresh;
+  int64_t lora_rank; /* of fresh low-rank updates of the decoder, with alpha twice that; 0: as the checkpoint has it */
 } ModelPlan;
 
 /* A ModelPlan before any option is given. */

@@ -169,7 +169,7 @@ static Status begin(const Plan *plan, Parts parts, Store *store, const Ops *ops,
   if (parts.vision)
     return store_random(store, ops, model, START_SPREAD, (uint64_t)plan->seed);
   TRY(checkpoint_add(checkpoint, plan->out));
-  return store_load(store, ops, model, checkpoint, 0);
+  return store_load(store, ops, model, checkpoint, 0, (Fresh){0});
 }
 
 static Status pretrain_with(const Plan *plan, const Tokenizer *tokenizer, const ModelConfig *config, const char *notes,

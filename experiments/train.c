@@ -13,7 +13,7 @@
 
 typedef struct TrainCommand {
   ModelPlan model;
-  const char *config, *data, *out, *template, *features, *save, *algorithms, *json;
+  const char *config, *fresh, *data, *out, *template, *features, *save, *algorithms, *json;
   int64_t seed, every, recomputed;
   bool resume;
   char *line; /* the command's */
@@ -281,6 +281,8 @@ static Status keep_origin(const Training *t) {
 /* ---- the command ---- */
 
 static Status train_all(Training *t) {
+  for (size_t i = 0; i < t->scheme.count; i++)
+    TRY(phase_suits(&t->scheme.phases[i], &t->open.config));
   TRY(tokenizer_open(&t->tokenizer, t->command->model.folder, NULL));
   TRY(check_data(t));
   TRY(check_folder(t));
@@ -296,6 +298,8 @@ static Status open_and_train(Training *t) {
   TRY(data_parse(&t->data, t->command->data));
   TRY(scheme_read(&t->scheme, t->command->config));
   TRY(data_match(&t->data, &t->scheme));
+  TRY(groups_parse(t->command->fresh, &model.fresh.groups));
+  model.fresh.seed = (uint64_t)t->command->seed;
   for (size_t i = 0; i < t->scheme.count; i++)
     model.moving |= phase_groups(&t->scheme.phases[i]);
   TRY(open_model(&t->open, &model));
@@ -338,11 +342,15 @@ static const char *const description =
     "by masters in f32, which the phases' files hold.\n\n"
     "Data are LLaVA-format JSON files with a folder that their pictures are relative to (without one: that of the "
     "file) and a template (without one: --template). All conversations are read, and all pictures looked for, before "
-    "training starts.";
+    "training starts.\n\n"
+    "DIR may be a published checkpoint, or a decoder alone, as HF writes it, with --vision for CLIP and --fresh "
+    "adapter,compression: its config.json has SliME's bridge where it holds \"seesaw\": {\"global\": \"mixture\", "
+    "\"local\": \"former\"}, else LLaVA's MLP and no tiles.";
 
 Status command_train(int argc, char **argv, Ranks ranks) {
   TrainCommand command = {.model = MODEL_USUAL,
                           .config = "",
+                          .fresh = "",
                           .data = "",
                           .out = "",
                           .template = "auto",
@@ -355,10 +363,15 @@ Status command_train(int argc, char **argv, Ranks ranks) {
   const Option options[] = {
       {"config", OPTION_TEXT, &command.config, "FILE", "the scheme"},
       MODEL_OPTIONS(command.model),
+      {"fresh", OPTION_TEXT, &command.fresh, "GROUPS",
+       "what starts anew, whatever DIR holds of it: vision, gate, mlp, former, compression, decoder, lora; adapter"},
+      {"lora-rank", OPTION_INTEGER, &command.model.lora_rank, "R",
+       "fresh low-rank updates of the decoder's matrices, with alpha 2R; 0: as config.json has them", 0, 65536},
       {"data", OPTION_TEXT, &command.data, "LIST", "NAME=FILE[:IMAGES[:TEMPLATE]],...: the data that phases name"},
       {"out", OPTION_TEXT, &command.out, "DIR", "folder of the results; made if it is not there"},
       {"resume", OPTION_FLAG, &command.resume, NULL, "go on with the run in DIR"},
-      {"seed", OPTION_INTEGER, &command.seed, "N", "of the order, the noise and mixed views", 0, 9e15},
+      {"seed", OPTION_INTEGER, &command.seed, "N", "of the order, the noise, mixed views and what starts anew", 0,
+       9e15},
       {"template", OPTION_TEXT, &command.template, "NAME", "plain, v1, llama3 or auto: by the tokenizer"},
       {"features", OPTION_TEXT, &command.features, "DIR",
        "where to keep what frozen CLIP sees, computed once: a folder, to use it again; memory; none; or auto: in "
@@ -389,7 +402,9 @@ Status command_train(int argc, char **argv, Ranks ranks) {
                   "seesaw model generate --model run/model --image questions/images/000000.png --prompt 'What is "
                   "this?'\n"
                   "seesaw train --config scheme.ini --model slime --out run2 --features kept \\\n"
-                  "    --data captions=blip.json:/data/blip:plain,instructions=chat.json:/data/pictures\n",
+                  "    --data captions=blip.json:/data/blip:plain,instructions=chat.json:/data/pictures\n"
+                  "seesaw train --config experiments/schemes/slime-lora.ini --model llama --vision clip \\\n"
+                  "    --fresh adapter,compression --lora-rank 128 --out run3 --data captions=...,instructions=...\n",
       .options = options,
   };
   bool done;

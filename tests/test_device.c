@@ -256,7 +256,7 @@ Test(device, copies_all_weights_where_memory_is_not_the_hosts) {
   ops.table = &card;
   assert_ok(checkpoint_add(&checkpoint, scratch_path("model")));
   assert_ok(model_alloc(&model, &w.model.config));
-  assert_ok(store_load(&store, &ops, &model, &checkpoint, (1 << GROUP_COUNT) - 1));
+  assert_ok(store_load(&store, &ops, &model, &checkpoint, (1 << GROUP_COUNT) - 1, (Fresh){0}));
   checkpoint_close(&checkpoint);
   Check check = {.store = &store};
   model_walk(&model, expect_own, &check);

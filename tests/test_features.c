@@ -480,7 +480,7 @@ Test(features, digests_are_of_values_however_they_are_kept) {
     World *w = i ? &kept : &converted;
     assert_ok(c_open(&w->ops, i ? DTYPE_F32 : DTYPE_F64, 1));
     assert_ok(model_alloc(&w->model, &made.model.config));
-    assert_ok(store_load(&w->store, &w->ops, &w->model, &checkpoint, i ? 1 << GROUP_VISION : 0));
+    assert_ok(store_load(&w->store, &w->ops, &w->model, &checkpoint, i ? 1 << GROUP_VISION : 0, (Fresh){0}));
   }
   cr_assert_eq(kept.model.vision.layers[0].fc1.w.w.dtype, DTYPE_BF16);
   cr_expect(equal(tower_digest(&kept), tower_digest(&converted)));

@@ -41,10 +41,14 @@ static void add(World *w, const char *path) {
   assert_ok(checkpoint_add(&w->checkpoint, path));
 }
 
-static Status load(World *w, Dtype real, const ModelConfig *config, unsigned keep) {
+static Status load_with(World *w, Dtype real, const ModelConfig *config, unsigned keep, Fresh fresh) {
   assert_ok(c_open(&w->ops, real, 1));
   assert_ok(model_alloc(&w->model, config));
-  return store_load(&w->store, &w->ops, &w->model, &w->checkpoint, keep);
+  return store_load(&w->store, &w->ops, &w->model, &w->checkpoint, keep, fresh);
+}
+
+static Status load(World *w, Dtype real, const ModelConfig *config, unsigned keep) {
+  return load_with(w, real, config, keep, (Fresh){0});
 }
 
 static void end(World *w) {
@@ -178,6 +182,83 @@ Test(parts, of_a_training) {
   assert_ok(load(&w, DTYPE_F32, &config, 0));
   expect_slime(&w, as_it_is);
   expect_refused(checkpoint_add(&w.checkpoint, fixture("sampler.bin")), STATUS_USAGE, "more than 4 parts");
+  end(&w);
+}
+
+/* ---- what starts anew ---- */
+
+enum { BRIDGE = 1 << GROUP_GATE | 1 << GROUP_MLP | 1 << GROUP_FORMER | 1 << GROUP_COMPRESSION };
+
+/* A model as its seed draws it, and one that some groups were drawn for. */
+typedef struct Drawing {
+  Fresh fresh;
+  Tensor drawn[256];
+  size_t count, next;
+  Comparing file;
+} Drawing;
+
+static void keep_drawn(void *context, const Entry *entry) {
+  Drawing *drawing = context;
+  cr_assert_lt(drawing->count, 256);
+  drawing->drawn[drawing->count++] = entry->parameter->w;
+}
+
+static void compare_drawn(void *context, const Entry *entry) {
+  Drawing *drawing = context;
+  Tensor is = entry->parameter->w, should = drawing->drawn[drawing->next++];
+  if (drawing->fresh.groups >> entry->group & 1)
+    cr_expect(is.dtype == should.dtype && memcmp(is.data, should.data, tensor_bytes(is)) == 0, "%s", entry->name);
+  else
+    compare(&drawing->file, entry);
+}
+
+/* Parameters of these groups are as drawn by the seed, all others as the file has them. */
+static void expect_fresh(World *w, const ModelConfig *config, Fresh fresh) {
+  World drawn = {0};
+  TensorFile file;
+  Drawing drawing = {.fresh = fresh, .file = {.file = &file, .rounded = as_it_is}};
+  assert_ok(c_open(&drawn.ops, DTYPE_F32, 1));
+  assert_ok(model_alloc(&drawn.model, config));
+  assert_ok(store_random(&drawn.store, &drawn.ops, &drawn.model, 0.02, fresh.seed));
+  assert_ok(safetensors_open(&file, fixture("slime/model.safetensors")));
+  model_walk(&drawn.model, keep_drawn, &drawing);
+  model_walk(&w->model, compare_drawn, &drawing);
+  cr_expect_eq(drawing.next, drawing.count);
+  tensor_file_close(&file);
+  end(&drawn);
+}
+
+/* A language model and CLIP become SliME before its first stage; matrices that do not start anew stay mapped. */
+Test(parts, of_which_some_start_anew) {
+  World w = {0};
+  ModelConfig config = slime_config();
+  Fresh fresh = {.groups = BRIDGE, .seed = 7};
+  add(&w, write_part("language.safetensors", of_decoder, NULL, 0));
+  add(&w, fixture("clip.bin"));
+  expect_refused(load(&w, DTYPE_F32, &config, 0), STATUS_INPUT, "30 tensors are missing");
+  model_free(&w.model);
+  c_close(&w.ops);
+  assert_ok(load_with(&w, DTYPE_F32, &config, (1 << GROUP_COUNT) - 1, fresh));
+  expect_fresh(&w, &config, fresh);
+  cr_expect_not(store_owns(&w.store, w.model.decoder.layers[0].q.w.w));
+  cr_expect(store_owns(&w.store, w.model.adapter.fc1.w.w));
+  end(&w);
+}
+
+/* Whatever the files hold of it; and low-rank updates, which they do not hold, begin as nothing. */
+Test(parts, of_which_some_start_anew_though_they_are_there) {
+  World w = {0};
+  ModelConfig config = slime_config();
+  Fresh fresh = {.groups = 1 << GROUP_COMPRESSION | 1 << GROUP_LORA, .seed = 3};
+  config_lora(&config, 4);
+  add(&w, fixture("slime"));
+  assert_ok(load_with(&w, DTYPE_F32, &config, 0, fresh));
+  expect_fresh(&w, &config, fresh);
+  Linear *q = &w.model.decoder.layers[0].q;
+  cr_expect_eq(q->lora_scale, 2.0);
+  cr_expect_neq(tensor_get(q->lora_a.w, 0), 0.0);
+  for (size_t i = 0; i < tensor_count(q->lora_b.w); i++)
+    cr_expect_eq(tensor_get(q->lora_b.w, i), 0.0);
   end(&w);
 }
 

@@ -196,7 +196,7 @@ static void begin_world(World *w, Dtype real, const ModelConfig *config, const c
   w->expected = open_fixture(expected);
   assert_ok(checkpoint_add(&w->checkpoint, fixture("slime")));
   assert_ok(model_alloc(&w->model, config));
-  assert_ok(store_load(&w->store, &w->ops, &w->model, &w->checkpoint, 0));
+  assert_ok(store_load(&w->store, &w->ops, &w->model, &w->checkpoint, 0, (Fresh){0}));
   assert_ok(store_train(&w->store, trained_groups));
   assert_ok(slime_tape_alloc(&w->tape, config));
   read_samples(w);

@@ -714,7 +714,8 @@ Test(trainer, a_feed_of_nothing_and_groups_that_are_not_there) {
   World w;
   begin_tiny(&w, 1);
   moves(&w, 1 << GROUP_LORA, VIEWS_BOTH, 1e-3);
-  expect_refused(train_phase(&w.plan, &w.report), STATUS_INPUT, "moves groups that this model does not have");
+  expect_refused(train_phase(&w.plan, &w.report), STATUS_INPUT,
+                 "phase stage1 moves lora, but the model has no low-rank updates");
   w.feed.feed.count = 0;
   expect_refused(train_phase(&w.plan, &w.report), STATUS_INPUT, "the data 'small' have no conversation");
   end_world(&w);

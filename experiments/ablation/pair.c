@@ -39,7 +39,7 @@ Status pair_open(Pair *pair, const Ops *ops, const char *folder) {
   TRY(checkpoint_add(&checkpoint, folder));
   Status status = model_alloc(&pair->model, &pair->config);
   if (status.code == STATUS_OK)
-    status = store_load(&pair->store, ops, &pair->model, &checkpoint, 0);
+    status = store_load(&pair->store, ops, &pair->model, &checkpoint, 0, (Fresh){0});
   checkpoint_close(&checkpoint);
   if (status.code == STATUS_OK)
     status = digest_pair(pair);

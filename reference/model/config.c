@@ -177,6 +177,11 @@ static Status check_large(const ModelConfig *config) {
   return status_ok();
 }
 
+void config_lora(ModelConfig *config, size_t rank) {
+  config->lora_rank = rank;
+  config->lora_alpha = 2.0 * (double)rank;
+}
+
 Status config_check(const ModelConfig *config) {
   TRY(check_large(config));
   TRY(check_vision(&config->vision));

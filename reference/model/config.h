@@ -86,6 +86,9 @@ Switches switches_released(void);
  * Errors: STATUS_USAGE naming the presets. */
 Status config_preset(const char *name, ModelConfig *config);
 
+/* config_lora: low-rank updates of the decoder's matrices, with LLaVA's alpha, twice the rank; 0: none. */
+void config_lora(ModelConfig *config, size_t rank);
+
 /* config_check: do the sizes fit together? Errors: STATUS_INPUT saying which two do not. */
 Status config_check(const ModelConfig *config);
 

@@ -58,6 +58,8 @@ typedef struct Loading {
   const Checkpoint *checkpoint;
   bool *used[LOAD_PARTS]; /* each part's tensors */
   unsigned keep;
+  Fresh fresh;
+  uint32_t place; /* of the parameter in the walk */
   size_t missing, misshapen, unexpected;
   char names[400];     /* the first few that are wrong */
   unsigned char *base; /* of the store's own memory; NULL while it is measured */
@@ -133,10 +135,16 @@ static bool stays(const Loading *loading, const Entry *entry, Tensor found) {
          (!table || table->host);
 }
 
+static bool is_fresh(const Loading *loading, const Entry *entry) {
+  return loading->fresh.groups >> entry->group & 1;
+}
+
 static void check(void *context, const Entry *entry) {
   Loading *loading = context;
   const NamedTensor *found = look_for(loading, entry->name);
-  if (!found)
+  if (is_fresh(loading, entry))
+    loading->bytes += store_bytes(loading->store, entry);
+  else if (!found)
     complain(loading, &loading->missing, "missing", entry->name);
   else if (!shaped(found, entry))
     complain_of_shape(loading, found, entry);
@@ -154,6 +162,8 @@ static void check_unexpected(Loading *loading) {
 }
 
 /* ---- filling ---- */
+
+static const double FRESH_SPREAD = 0.02;
 
 /* Number i of the model's tensor, in the file's order. */
 static size_t in_file(const Entry *entry, size_t i) {
@@ -179,14 +189,19 @@ static void convert(const Loading *loading, const Entry *entry, Tensor found, Te
 
 static void take(void *context, const Entry *entry) {
   Loading *loading = context;
-  Tensor found = look_for(loading, entry->name)->tensor;
-  if (stays(loading, entry, found)) {
+  bool fresh = is_fresh(loading, entry);
+  uint32_t place = loading->place++;
+  Tensor found = fresh ? TENSOR_NONE : look_for(loading, entry->name)->tensor;
+  if (!fresh && stays(loading, entry, found)) {
     entry->parameter->w = entry_shape(entry, found.data, found.dtype);
     return;
   }
   entry->parameter->w = entry_shape(entry, loading->base + loading->bytes, loading->store->ops->real);
   loading->bytes += store_bytes(loading->store, entry);
-  convert(loading, entry, found, entry->parameter->w);
+  if (fresh)
+    store_draw(loading->store, entry, place, FRESH_SPREAD, loading->fresh.seed);
+  else
+    convert(loading, entry, found, entry->parameter->w);
 }
 
 static Status load(Loading *loading) {
@@ -210,12 +225,14 @@ static Status load(Loading *loading) {
   model_walk(store->model, take, loading);
   if (store->model->config.decoder.tied)
     store->model->decoder.head = store->model->decoder.embedding;
+  TRY(store_positions(store, loading->fresh.groups));
   return store_prepare(store);
 }
 
-Status store_load(Store *store, const Ops *ops, Model *model, const Checkpoint *checkpoint, unsigned keep) {
+Status store_load(Store *store, const Ops *ops, Model *model, const Checkpoint *checkpoint, unsigned keep,
+                  Fresh fresh) {
   *store = (Store){.ops = ops, .model = model};
-  Loading loading = {.store = store, .checkpoint = checkpoint, .keep = keep};
+  Loading loading = {.store = store, .checkpoint = checkpoint, .keep = keep, .fresh = fresh};
   Status status = load(&loading);
   for (size_t part = 0; part < LOAD_PARTS; part++)
     free(loading.used[part]);

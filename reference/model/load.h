@@ -20,10 +20,18 @@ typedef struct Checkpoint {
 Status checkpoint_add(Checkpoint *checkpoint, const char *path);
 void checkpoint_close(Checkpoint *checkpoint);
 
-/* store_load: the parameters of `model` from a checkpoint. Matrices of the groups in `keep` (bits 1 << Group) stay in
- * the mapped file in their own type, where the backend is the host's; all else is converted to the backend's real type.
- * Errors: STATUS_INPUT with the counts and first names of tensors that are missing or misshapen; STATUS_MEMORY. */
-Status store_load(Store *store, const Ops *ops, Model *model, const Checkpoint *checkpoint, unsigned keep);
+/* What starts anew, whatever the checkpoint holds of it: as store_random draws it with the spread 0.02 (and the B of a
+ * low-rank update is zero). */
+typedef struct Fresh {
+  unsigned groups; /* bits 1 << Group; 0: none */
+  uint64_t seed;
+} Fresh;
+
+/* store_load: the parameters of `model` from a checkpoint, but for the fresh ones. Matrices of the groups in `keep`
+ * (bits 1 << Group) stay in the mapped file in their own type, where the backend is the host's; all else is converted
+ * to the backend's real type. Errors: STATUS_INPUT with the counts and first names of tensors that are missing or
+ * misshapen; STATUS_MEMORY. */
+Status store_load(Store *store, const Ops *ops, Model *model, const Checkpoint *checkpoint, unsigned keep, Fresh fresh);
 
 /* store_save: FOLDER/model.safetensors with every parameter under its name, in `dtype` (F32, BF16 or F16), and
  * config.json. Errors: STATUS_OUTPUT, STATUS_MEMORY. */

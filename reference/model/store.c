@@ -104,18 +104,20 @@ typedef struct Filling {
   uint32_t place; /* of the parameter in the walk */
 } Filling;
 
-/* Drawn where they lie; memory is zero at first. */
-static void fill(void *context, const Entry *entry) {
-  Filling *filling = context;
+void store_draw(const Store *store, const Entry *entry, uint32_t place, double spread, uint64_t seed) {
   double ones[PIECE];
-  Rng rng = rng_make(filling->seed, RNG_WEIGHTS, filling->place++);
   size_t count = entry_count(entry);
   if (entry->spread > 0.0 && !entry->fixed)
-    normal_fill(filling->store->ops, entry->parameter->w, rng, 0, filling->spread);
+    normal_fill(store->ops, entry->parameter->w, rng_make(seed, RNG_WEIGHTS, place), 0, spread);
   for (size_t i = 0; i < PIECE; i++)
     ones[i] = 1.0;
   for (size_t first = 0; first < count && entry->spread < 0.0; first += PIECE)
-    store_put(filling->store, entry->parameter->w, first, count - first < PIECE ? count - first : PIECE, ones);
+    store_put(store, entry->parameter->w, first, count - first < PIECE ? count - first : PIECE, ones);
+}
+
+static void fill(void *context, const Entry *entry) {
+  Filling *filling = context;
+  store_draw(filling->store, entry, filling->place++, filling->spread, filling->seed);
 }
 
 /* ---- position tables ---- */
@@ -142,6 +144,12 @@ static Status fill_positions(const Store *store, const Former *former) {
   put_table(store, to, table);
   free(table);
   return status_ok();
+}
+
+Status store_positions(const Store *store, unsigned groups) {
+  if (groups >> GROUP_FORMER & 1)
+    TRY(fill_positions(store, &store->model->adapter.former));
+  return groups >> GROUP_COMPRESSION & 1 ? fill_positions(store, &store->model->compression) : status_ok();
 }
 
 /* The queries' table, read back and resized to the grid of a view's patches. */
@@ -233,8 +241,7 @@ static Status random_values(Store *store, double spread, uint64_t seed) {
   TRY(carve_all((Carver){.store = store}, carve_value, &store->values, &store->value_bytes));
   tie(store->model);
   model_walk(store->model, fill, &(Filling){.store = store, .spread = spread, .seed = seed});
-  TRY(fill_positions(store, &store->model->adapter.former));
-  TRY(fill_positions(store, &store->model->compression));
+  TRY(store_positions(store, 1 << GROUP_FORMER | 1 << GROUP_COMPRESSION));
   return store_prepare(store);
 }
 

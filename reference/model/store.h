@@ -51,4 +51,9 @@ void store_free(Store *store);
 size_t store_bytes(const Store *store, const Entry *entry);
 void store_put(const Store *store, Tensor to, size_t first, size_t count, const double *values);
 
+/* store_draw: one parameter as store_random draws it, `place` in the walk of the model counted from 0; its memory is
+ * zeros before. store_positions: the sin-cos tables of the formers in these groups (bits 1 << Group). */
+void store_draw(const Store *store, const Entry *entry, uint32_t place, double spread, uint64_t seed);
+Status store_positions(const Store *store, unsigned groups);
+
 #endif

@@ -97,4 +97,8 @@ extern const char *const bridge_words[BRIDGE_COUNT];
 enum { GROUPS_ROOM = 80 };
 char *groups_print(unsigned groups, char text[GROUPS_ROOM]);
 
+/* groups_parse: of words between blanks or commas: "adapter, lora" (schemes name groups so). Errors: STATUS_INPUT for a
+ * word that names none, with the nearest that does; STATUS_MEMORY. */
+Status groups_parse(const char *text, unsigned *groups);
+
 #endif

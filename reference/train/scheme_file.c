@@ -55,12 +55,18 @@ __attribute__((format(printf, 3, 4))) static Status refuse(const Reader *reader,
 }
 
 /* "unknown group 'adaptor'; did you mean 'adapter'?" */
-static Status unknown(const Reader *reader, const char *key, const char *what, const char *word, const char *names) {
+static Status unknown(const char *what, const char *word, const char *names) {
   char quoted[QUOTE_ROOM], nearest[64];
   bool close = options_nearest(word, names, nearest, sizeof nearest);
-  return status_error(STATUS_INPUT, "%s: line %d: unknown %s '%s'; %s%s%s", reader->name, line_of(reader, key), what,
-                      quote_printable(word, strlen(word), quoted), close ? "did you mean '" : "there are ",
-                      close ? nearest : names, close ? "'?" : "");
+  return status_error(STATUS_INPUT, "unknown %s '%s'; %s%s%s", what, quote_printable(word, strlen(word), quoted),
+                      close ? "did you mean '" : "there are ", close ? nearest : names, close ? "'?" : "");
+}
+
+/* Such an error, where it is. */
+static Status in_line(const Reader *reader, const char *key, Status status) {
+  return status.code == STATUS_OK
+             ? status
+             : status_error(status.code, "%s: line %d: %.400s", reader->name, line_of(reader, key), status.message);
 }
 
 /* ---- groups, views, turns ---- */
@@ -81,16 +87,28 @@ static unsigned groups_of_word(size_t word) {
   return word == ADAPTER ? 1U << GROUP_GATE | 1U << GROUP_MLP | 1U << GROUP_FORMER : 1U << word;
 }
 
-/* Words between blanks or commas; `text` is cut up. */
-static Status read_groups(const Reader *reader, const char *key, char *text, unsigned *groups) {
+/* `text` is cut up. */
+static Status add_groups(char *text, unsigned *groups) {
   char *rest = NULL;
-  *groups = 0;
   for (char *word = strtok_r(text, " \t,", &rest); word; word = strtok_r(NULL, " \t,", &rest)) {
     size_t place = find_word(word, group_words, GROUP_WORDS);
     if (place == GROUP_WORDS)
-      return unknown(reader, key, "group", word, group_words);
+      return unknown("group", word, group_words);
     *groups |= groups_of_word(place);
   }
+  return status_ok();
+}
+
+Status groups_parse(const char *text, unsigned *groups) {
+  char *copy = strdup(text);
+  *groups = 0;
+  Status status = copy ? add_groups(copy, groups) : status_error(STATUS_MEMORY, "not enough memory for groups' names");
+  free(copy);
+  return status;
+}
+
+static Status read_groups(const Reader *reader, const char *key, const char *text, unsigned *groups) {
+  TRY(in_line(reader, key, groups_parse(text, groups)));
   return *groups ? status_ok() : refuse(reader, key, "%s names no group that moves", key);
 }
 
@@ -99,7 +117,7 @@ static Status read_views(const Reader *reader, const char *key, const char *word
   enum { MIXED = 4, NO_VIEWS };
   size_t place = find_word(word, names, NO_VIEWS);
   if (place == NO_VIEWS)
-    return unknown(reader, key, "views", word, names);
+    return in_line(reader, key, unknown("views", word, names));
   turn->mixed = place == MIXED;
   turn->views = turn->mixed ? VIEWS_BOTH : (Views)place;
   return status_ok();

@@ -368,20 +368,33 @@ static Status steps(Trainer *t) {
   return status;
 }
 
+/* Other groups that are named may be missing: one scheme serves models with and without a compression. */
+Status phase_suits(const Phase *phase, const ModelConfig *config) {
+  return phase_groups(phase) >> GROUP_LORA & 1 && config->lora_rank == 0
+             ? status_error(STATUS_INPUT,
+                            "phase %s moves lora, but the model has no low-rank updates (`seesaw train --lora-rank R` "
+                            "adds them)",
+                            phase->name)
+             : status_ok();
+}
+
 static Status prepare(Trainer *t) {
   const TrainPlan *plan = t->plan;
   unsigned groups = phase_groups(t->phase);
+  char moved[GROUPS_ROOM];
   REQUIRE(!plan->features || !(groups >> GROUP_VISION & 1), "a vision tower is not trained from kept features");
   t->samples = phase_samples(t->phase, plan->feed->count);
   t->steps = phase_steps(t->phase, plan->feed->count);
   if (plan->feed->count == 0 || t->samples == 0)
     return status_error(STATUS_INPUT, "phase %s: the data '%s' have no conversation to learn from", t->phase->name,
                         t->phase->data);
+  TRY(phase_suits(t->phase, &t->store->model->config));
   TRY(identity_of(plan, &t->identity));
   TRY(store_train(t->store, groups));
   TRY(optimiser_alloc(&t->optimiser, t->store));
   if (t->optimiser.count == 0)
-    return status_error(STATUS_INPUT, "phase %s moves groups that this model does not have", t->phase->name);
+    return status_error(STATUS_INPUT, "phase %s moves %s, which this model does not have", t->phase->name,
+                        groups_print(groups, moved));
   TRY(order_open(&t->order, plan->seed, plan->feed->count));
   TRY(batcher_open(&t->batcher, &t->ops, plan->feed, plan->features, t->phase->batch));
   TRY(slime_tape_alloc(&t->tape, &t->store->model->config));

@@ -58,6 +58,9 @@ typedef struct TrainReport {
   Digest digest;    /* of the trained groups' values */
 } TrainReport;
 
+/* phase_suits: has the model the low-rank updates that the phase moves? Errors: STATUS_INPUT. */
+Status phase_suits(const Phase *phase, const ModelConfig *config);
+
 /* train_phase: without `resume` older files of the phase are removed first. Errors: those of the feed; STATUS_NUMERICS
  * when the loss or a gradient is not finite, with the step, the group and the last good checkpoint; STATUS_INPUT for a
  * step without any token to learn, and for a checkpoint of another run, naming what differs; STATUS_INTERRUPTED by the
