@@ -20,6 +20,7 @@ typedef struct Plan {
   const char *out, *size, *part, *json;
   int64_t seed, threads, vision_steps, vision_batch, decoder_steps, decoder_batch;
   double vision_rate, decoder_rate;
+  char *line; /* the command's */
 } Plan;
 
 /* The progress of one part: a bar on a terminal; elsewhere a line now and then. */
@@ -146,6 +147,7 @@ static Parts parts_of(const Plan *plan, const cJSON *json) {
 static Status save(const Plan *plan, const Store *store, const char *notes, const cJSON *json) {
   TRY(store_save(store, plan->out, DTYPE_F32));
   TRY(json_write(notes, json));
+  TRY(origin_write(notes, plan->line, (uint64_t)plan->seed));
   return *plan->json ? json_write(plan->json, json) : status_ok();
 }
 
@@ -251,7 +253,8 @@ Status command_scenes_pretrain(int argc, char **argv, Ranks ranks) {
           "The tower learns to name what each patch shows, the decoder to caption scenes and to answer "
           "questions about them, from words in place of the picture; neither sees the other. Writes a "
           "checkpoint in HF's layout with its tokenizer, whose adapter is random, and pretrained.json, which "
-          "tells how it was learnt and what it can do. Stopped at any moment, the same command goes on.",
+          "tells how it was learnt and what it can do, with its origin. Stopped at any moment, the same command goes "
+          "on.",
       .examples = "seesaw scenes pretrain --out small\n"
                   "seesaw scenes pretrain --out small --part decoder --decoder-steps 20000\n",
       .options = options,
@@ -259,5 +262,10 @@ Status command_scenes_pretrain(int argc, char **argv, Ranks ranks) {
   bool done;
   (void)ranks;
   TRY(options_parse(&command, argc, argv, NULL, 0, NULL, &done));
-  return done ? status_ok() : pretrain(&plan);
+  if (done)
+    return status_ok();
+  plan.line = options_line(&command);
+  Status status = plan.line ? pretrain(&plan) : status_error(STATUS_MEMORY, "not enough memory for the options");
+  free(plan.line);
+  return status;
 }

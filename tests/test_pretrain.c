@@ -4,7 +4,9 @@
 
 #include "digest.h"
 #include "examine.h"
+#include "json.h"
 #include "pretrain.h"
+#include "sanitized.h"
 #include "small_world.h"
 
 TestSuite(pretrain, .init = scratch_make, .fini = scratch_remove);
@@ -104,6 +106,31 @@ Test(pretrain, stops_where_the_loss_is_not_a_number) {
   ((float *)m.model.vision.patch.w.data)[0] = NAN;
   expect_refused(pretrain_vision(&m.store, &plan, &seen), STATUS_NUMERICS, "step 0");
   small_end(&m);
+}
+
+/* What it writes opens as a checkpoint and says where it comes from; the tower is not learnt twice. */
+Test(pretrain, is_a_command_that_leaves_a_checkpoint) {
+  static const char *const words = "scenes pretrain --out p --threads 1 --vision-steps 1 --vision-batch 1 "
+                                   "--decoder-steps 1 --decoder-batch 1 --json p.json";
+  if (SANITIZED)
+    return; /* measuring what was learnt takes long */
+  ProgramRun run = program_run("%s", words);
+  cr_assert_eq(run.exit, 0, "%s", run.err);
+  expect_contains(run.out, "vision: step 1 of 1");
+  program_free(&run);
+  run = program_run("%s", words);
+  cr_assert_eq(run.exit, 0, "%s", run.err);
+  cr_expect_null(strstr(run.out, "vision"));
+  expect_contains(run.out, "decoder: step 1 of 1");
+  program_free(&run);
+  program_succeeds("model info p");
+  cJSON *json;
+  cr_assert_eq(json_read(scratch_path("p/pretrained.json.origin.json"), &json).code, STATUS_OK);
+  expect_contains(cJSON_GetStringValue(cJSON_GetObjectItem(json, "command")), "seesaw scenes pretrain --out=p");
+  cJSON_Delete(json);
+  cr_assert_eq(json_read(scratch_path("p.json"), &json).code, STATUS_OK);
+  cr_expect_not_null(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "decoder"), "skill"));
+  cJSON_Delete(json);
 }
 
 Test(pretrain, refuses_bad_options) {
