@@ -283,9 +283,14 @@ static Status print_ratios(const Table *table) {
                      stdout);
 }
 
-/* Every seed's value, of all rows or of those whose mean says nothing. */
+/* Every seed's value, of all rows or of those whose mean says nothing, if there are any. */
 static Status print_seeds(const Table *table, bool all) {
   Sheet sheet;
+  size_t shown = 0;
+  for (size_t i = 0; i < table->count; i++)
+    shown += all || row_shows_seeds(table->lines[i].summary.row) ? table->lines[i].summary.seeds : 0;
+  if (shown == 0)
+    return status_ok();
   char text[CELL_ROOM];
   sheet_begin(&sheet, "lrrrrrr");
   sheet_cell(&sheet, "row");

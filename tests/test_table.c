@@ -368,8 +368,20 @@ Test(table, mistakes) {
   expect_mistake("table 4 --results .", STATUS_INPUT, "costs.csv: the first line is 'row'");
 }
 
-static int late_seeds(const char *id, Shown views, int64_t seed, int family, int block) {
-  return seed > 2 ? known(id, views, seed, family, block) : -1;
+static int only_baseline(const char *id, Shown views, int64_t seed, int family, int block) {
+  return strcmp(id, "baseline") == 0 ? known(id, views, seed, family, block) : -1;
+}
+
+/* No sheet of seeds without a row in it; one with, if it is asked for. */
+Test(table, no_row_has_its_seeds_shown) {
+  files_answers(only_baseline, 2);
+  files_costs(2);
+  Run run = table("4");
+  cr_expect_null(strstr(run.out, "Every seed"));
+  program_free(&run);
+  run = table("4 --seeds-shown");
+  cr_expect_not_null(strstr(run.out, "\nEvery seed\n"));
+  program_free(&run);
 }
 
 /* One line of answers.csv in ./other, by its beginning, becomes another. */
@@ -380,6 +392,25 @@ static void alter(const char *from, const char *to) {
   for (char *at = text; (at = strstr(at, from)) != NULL;)
     memcpy(at, to, strlen(to));
   scratch_text("other/answers.csv", text);
+}
+
+/* The first row of a seed says what the questions are. */
+Test(table, rows_of_other_questions) {
+  files_answers(known, 2);
+  files_costs(2);
+  move_to("other");
+  alter("alternating,2,both,reason,7,40,20", "alternating,2,both,reason,7,41,20");
+  expect_mistake("table 4 --results other", STATUS_INPUT,
+                 "seed 2, family reason, block 7 has 41 items, 0 of them positive, for row 'alternating' (views both) "
+                 "and 40, 0 for row '");
+  alter("alternating,2,both,reason,7,41,20", "alternating,2,both,reason,7,40,20");
+  alter("alternating,2,both,exist,2,40,20,10,10,10", "alternating,2,both,exist,2,40,20,10,09,11");
+  expect_mistake("table 4 --results other", STATUS_INPUT,
+                 "exist, block 2 has 40 items, 21 of them positive, for row 'alternating' (views both) and 40, 20");
+}
+
+static int late_seeds(const char *id, Shown views, int64_t seed, int family, int block) {
+  return seed > 2 ? known(id, views, seed, family, block) : -1;
 }
 
 Test(table, folders_that_cannot_be_compared) {

@@ -106,24 +106,29 @@ static Status read_answer(Answers *answers, const CsvReader *csv) {
   return read_counts(csv, (RowFamily)family, counts);
 }
 
+static int64_t positives(const Counts *counts) {
+  return counts->true_positive + counts->false_negative;
+}
+
 /* Every block is there, and is the same questions as in the first run of that seed. */
 static Status check_run(const char *path, const ModelRun *run, const ModelRun *first) {
   for (int family = 0; family < ROW_FAMILIES; family++)
     for (int block = 0; block < BLOCK_COUNT; block++) {
-      int64_t items = run->counts[family][block].items, expected = first->counts[family][block].items;
-      if (items == 0)
+      const Counts *counts = &run->counts[family][block], *expected = &first->counts[family][block];
+      if (counts->items == 0)
         return status_error(STATUS_INPUT,
                             "%s: row '%s', seed %" PRId64 ", views %s has no block %d of the family %s; it should have "
                             "blocks 0 to %d of every family",
                             path, run->id, run->seed, views_names[run->views], block, family_names[family],
                             BLOCK_COUNT - 1);
-      if (items != expected)
+      if (counts->items != expected->items || positives(counts) != positives(expected))
         return status_error(STATUS_INPUT,
-                            "%s: seed %" PRId64 ", family %s, block %d has %" PRId64
-                            " items for row '%s' (views %s) and "
-                            "%" PRId64 " for row '%s' (views %s); all rows should have the same questions",
-                            path, run->seed, family_names[family], block, items, run->id, views_names[run->views],
-                            expected, first->id, views_names[first->views]);
+                            "%s: seed %" PRId64 ", family %s, block %d has %" PRId64 " items, %" PRId64
+                            " of them positive, for row '%s' (views %s) and %" PRId64 ", %" PRId64
+                            " for row '%s' (views %s); all rows should have the same questions",
+                            path, run->seed, family_names[family], block, counts->items, positives(counts), run->id,
+                            views_names[run->views], expected->items, positives(expected), first->id,
+                            views_names[first->views]);
     }
   return status_ok();
 }
@@ -190,15 +195,14 @@ static Status compare_runs(const ModelRun *run, const char *name, const ModelRun
   for (int family = 0; family < ROW_FAMILIES; family++)
     for (int block = 0; block < BLOCK_COUNT; block++) {
       const Counts *one = &run->counts[family][block], *two = &other->counts[family][block];
-      int64_t positive = one->true_positive + one->false_negative,
-              positive_too = two->true_positive + two->false_negative;
-      if (one->items != two->items || positive != positive_too)
-        return status_error(
-            STATUS_INPUT,
-            "%s and %s hold answers to different exams: of seed %" PRId64 ", family %s, block %d the one has %" PRId64
-            " items, %" PRId64 " of them positive, the other %" PRId64 ", %" PRId64
-            "; compare results of the same --tests and --split",
-            name, other_name, run->seed, family_names[family], block, one->items, positive, two->items, positive_too);
+      if (one->items != two->items || positives(one) != positives(two))
+        return status_error(STATUS_INPUT,
+                            "%s and %s hold answers to different exams: of seed %" PRId64
+                            ", family %s, block %d the one has %" PRId64 " items, %" PRId64
+                            " of them positive, the other %" PRId64 ", %" PRId64
+                            "; compare results of the same --tests and --split",
+                            name, other_name, run->seed, family_names[family], block, one->items, positives(one),
+                            two->items, positives(two));
     }
   return status_ok();
 }
