@@ -1,6 +1,8 @@
 /* bench.h: the parts of `seesaw model bench`: limits and samples (bench_limits.c), passes of synthetic batches
  * (bench_passes.c), a token through a layer (bench_decoding.c), the steps of the small experiment (bench_steps.c), the
- * same in PyTorch (bench_torch.c), and the steps of SliME itself on a GPU (bench_stages.c). */
+ * same in PyTorch (bench_torch.c), and the steps and answers of SliME itself on a GPU (bench_stages.c,
+ * bench_answers.c).
+ */
 #ifndef SEESAW_BENCH_H
 #define SEESAW_BENCH_H
 
@@ -73,10 +75,32 @@ typedef struct StagesPlan {
 } StagesPlan;
 
 /* bench_stages: whole steps of Stages I, II and III (LoRA) with random weights: samples a second, the share of the rate
- * of a large product timed before each step, and memory; "stages", a row each, into `json` and its file. A stage that
- * fails leaves its reason there, and the others go on. Errors: those of device_open; the first stage's that failed
+ * of a large product timed before each step, and memory; then an answer: tokens a second, the share of the rate of a
+ * large copy. "stages" and "answers", a row each, into `json` and its file. What fails leaves its reason there, and the
+ * others go on. Errors: those of device_open; the first stage's that failed
  * (config_open's, STATUS_MEMORY, STATUS_NUMERICS); STATUS_OUTPUT, STATUS_INTERRUPTED. */
 Status bench_stages(const StagesPlan *plan, cJSON *json);
+
+/* ---- bench_answers.c ---- */
+
+typedef struct AnswersPlan {
+  const Ops *ops;
+  size_t text, tokens; /* of the prompt, of the answer */
+  size_t repeats;      /* answers, at most SAMPLES_MOST */
+  bool small;          /* copies of little memory */
+} AnswersPlan;
+
+typedef struct AnswersReport {
+  double rows;            /* of the prompt */
+  double bytes, memory;   /* that a token reads; of activations and cache */
+  Spread seconds, prompt; /* of a token after the first; of the prompt's pass */
+  Spread copying;         /* bytes read and written a second */
+  double share;           /* of that, which a token's reading is */
+} AnswersReport;
+
+/* bench_answers: of a model with its weights, to a random picture of six tiles and random text. Errors: STATUS_MEMORY,
+ * STATUS_INTERRUPTED, the device's. */
+Status bench_answers(const AnswersPlan *plan, Model *model, AnswersReport *report);
 
 /* ---- bench_passes.c: a model with a batch, for bench_decoding too ---- */
 

@@ -1,5 +1,5 @@
 /* bench_stages.c: whole steps of SliME's stages on a device: random weights, drawn where they lie, one tensor after the
- * other; random pictures and tokens; CLIP, forward, backward, clip and AdamW. */
+ * other; random pictures and tokens; CLIP, forward, backward, clip and AdamW. Last, an answer (bench_answers.c). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +28,9 @@ static const Stage stages[] = {
     {"Stage III, LoRA", ADAPTER | 1 << GROUP_COMPRESSION | 1 << GROUP_LORA, VIEWS_BOTH, 200, 200, 8, 128},
 };
 enum { STAGES = sizeof stages / sizeof *stages, QUICK_TEXT = 12, QUICK_RANK = 4 };
+
+/* Behind the stages: an answer to a picture and a question. */
+enum { ANSWERS = STAGES, ITEMS, QUESTION = 100, ANSWER = 64, QUICK_ANSWER = 4 };
 
 /* A stage's model with a batch. */
 typedef struct Course {
@@ -116,9 +119,16 @@ static Status with_batch(const Course *c, Status status) {
                                       : status;
 }
 
+static Status draw_weights(Course *c) {
+  ModelConfig config;
+  TRY(configure(c, &config));
+  TRY(model_alloc(&c->model, &config));
+  TRY(check_room(c));
+  return store_random(&c->store, c->ops, &c->model, 0.02, 1);
+}
+
 /* Weights, gradients, moments and masters, then what the activations of a pass take. */
 static Status prepare(Course *c) {
-  ModelConfig config;
   SyntheticPlan batch = {.count = c->stage.batch,
                          .text = c->stage.text,
                          .answer = c->stage.answer,
@@ -126,15 +136,12 @@ static Status prepare(Course *c) {
                          .rows = 2,
                          .same = true,
                          .seed = 1};
-  TRY(configure(c, &config));
-  TRY(model_alloc(&c->model, &config));
-  TRY(check_room(c));
-  TRY(store_random(&c->store, c->ops, &c->model, 0.02, 1));
+  TRY(draw_weights(c));
   TRY(store_train(&c->store, c->stage.groups));
   TRY(optimiser_alloc(&c->optimiser, &c->store));
   c->shown = model_showing(&c->model, c->stage.views);
   TRY(synthetic_make(&c->synthetic, c->ops, &c->shown.config, &batch));
-  TRY(slime_tape_alloc(&c->tape, &config));
+  TRY(slime_tape_alloc(&c->tape, &c->model.config));
   c->tape.decoder.recomputed = c->plan->recomputed;
   size_t activations = slime_measure(&c->shown, &c->synthetic.batch, &c->tape, c->ops->real, true, &c->operations);
   size_t copies = ops_fine(c->ops) == c->ops->real ? 3 : 4; /* gradient, two moments, master */
@@ -197,7 +204,8 @@ typedef struct Report {
   double used;  /* bytes of the device's memory, by whomever, while the stage has all its own; 0: not a card */
   double share; /* of the product's rate */
   Spread seconds, rate;
-  CudaChoices choices; /* of this stage */
+  AnswersReport answers; /* of the last item, which has of the above only bytes and used */
+  CudaChoices choices;   /* of this item */
 } Report;
 
 typedef struct Session {
@@ -257,18 +265,38 @@ static Stage stage_as_run(const StagesPlan *plan, size_t which) {
   return stage;
 }
 
+static Status compute_stage(Course *c, const Session *s, const CudaChoices *before, Report *report) {
+  TRY(prepare(c));
+  TRY(time_steps(c, &s->square));
+  tell(c, &s->device, before, report);
+  return status_ok();
+}
+
+static Status compute_answers(Course *c, const Session *s, const CudaChoices *before, Report *report) {
+  const StagesPlan *plan = s->plan;
+  const AnswersPlan answers = {.ops = c->ops,
+                               .text = plan->quick ? QUICK_TEXT : QUESTION,
+                               .tokens = plan->quick ? QUICK_ANSWER : ANSWER,
+                               .repeats = plan->repeats,
+                               .small = strcmp(s->device.kind, "cuda") != 0};
+  TRY(draw_weights(c));
+  TRY(bench_answers(&answers, &c->model, &report->answers));
+  report->bytes = (double)c->store.value_bytes + report->answers.memory;
+  report->used = memory_used(&s->device);
+  report->choices = choices_since(&s->device, before);
+  return status_ok();
+}
+
 static Status compute(void *context, size_t which, void *report) {
   Session *s = context;
   CudaChoices before = choices_since(&s->device, &(CudaChoices){0});
   Course *c = calloc(1, sizeof *c);
   if (!c)
     return status_error(STATUS_MEMORY, "not enough memory for the bench");
-  *c = (Course){.plan = s->plan, .ops = &s->device.ops, .stage = stage_as_run(s->plan, which)};
-  Status status = prepare(c);
-  if (status.code == STATUS_OK)
-    status = time_steps(c, &s->square);
-  if (status.code == STATUS_OK)
-    tell(c, &s->device, &before, report);
+  *c = (Course){.plan = s->plan, .ops = &s->device.ops};
+  if (which < STAGES)
+    c->stage = stage_as_run(s->plan, which);
+  Status status = which < STAGES ? compute_stage(c, s, &before, report) : compute_answers(c, s, &before, report);
   finish(c);
   free(c);
   return status;
@@ -304,34 +332,76 @@ static void add_stage(const Session *s, const Report *r, cJSON *row) {
     cJSON_AddNumberToObject(row, "device_bytes_in_use", r->used);
 }
 
+static void print_answers(const Report *r) {
+  const AnswersReport *a = &r->answers;
+  double took = a->seconds.median;
+  char memory[32];
+  printf(
+      "%-16s   to a prompt of %4.0f rows  %10.2f ms a token  -%.0f +%.0f %%  %8.4g tokens/s  %8.4g GB/s  %4.0f %% of "
+      "copying's %.4g  %s\n",
+      "Answers", a->rows, 1e3 * took, 100.0 * (1.0 - a->seconds.low / took), 100.0 * (a->seconds.high / took - 1.0),
+      1.0 / took, 1e-9 * a->bytes / took, 100.0 * a->share, 1e-9 * a->copying.median,
+      memory_print((size_t)r->bytes, memory));
+}
+
+static void add_answers(const Session *s, const Report *r, cJSON *row) {
+  const AnswersReport *a = &r->answers;
+  cJSON_AddNumberToObject(row, "prompt_rows", a->rows);
+  cJSON_AddNumberToObject(row, "prompt_seconds", a->prompt.median);
+  cJSON_AddNumberToObject(row, "repeats", (double)s->plan->repeats);
+  cJSON_AddNumberToObject(row, "seconds_per_token", a->seconds.median);
+  cJSON_AddNumberToObject(row, "fastest", a->seconds.low);
+  cJSON_AddNumberToObject(row, "slowest", a->seconds.high);
+  cJSON_AddNumberToObject(row, "tokens_per_second", 1.0 / a->seconds.median);
+  cJSON_AddNumberToObject(row, "bytes_per_token", a->bytes);
+  cJSON_AddNumberToObject(row, "copy_bytes_per_second", a->copying.median);
+  cJSON_AddNumberToObject(row, "fraction_of_copy", a->share);
+  cJSON_AddNumberToObject(row, "bytes", r->bytes);
+  if (r->used > 0.0)
+    cJSON_AddNumberToObject(row, "device_bytes_in_use", r->used);
+}
+
+static void show(const Session *s, size_t which, const Report *r, cJSON *row) {
+  if (which == ANSWERS) {
+    print_answers(r);
+    add_answers(s, r, row);
+    return;
+  }
+  const Stage stage = stage_as_run(s->plan, which);
+  print_stage(&stage, r);
+  add_stage(s, r, row);
+}
+
 static Status write_result(const Session *s, bool complete) {
   cJSON_DeleteItemFromObject(s->json, "algorithms");
   choices_json(&s->choices, &s->facts, s->json);
   return result_write(s->plan->json, s->json, complete);
 }
 
-/* A stage that failed leaves the others. */
+/* What failed leaves the others. */
 static Status take(void *context, size_t which, const void *report, Status outcome) {
   Session *s = context;
   const Report *r = report;
-  const Stage stage = stage_as_run(s->plan, which);
+  const char *name = which == ANSWERS ? "Answers" : stages[which].name;
   cJSON *row = cJSON_CreateObject();
-  cJSON_AddStringToObject(row, "name", stage.name);
+  cJSON_AddStringToObject(row, "name", name);
   if (outcome.code == STATUS_OK) {
-    print_stage(&stage, r);
-    add_stage(s, r, row);
+    show(s, which, r, row);
     choices_add(&s->choices, &r->choices);
   } else {
-    printf("%-16s %sFAILED%s: %s\n", stage.name, color(stdout, COLOR_RED), color(stdout, COLOR_RESET), outcome.message);
+    printf("%-16s %sFAILED%s: %s\n", name, color(stdout, COLOR_RED), color(stdout, COLOR_RESET), outcome.message);
     cJSON_AddStringToObject(row, "failure", outcome.message);
     s->first = s->failed++ == 0 ? outcome : s->first;
   }
-  cJSON_AddItemToArray(s->list, row);
+  if (which == ANSWERS)
+    cJSON_AddItemToObject(s->json, "answers", row);
+  else
+    cJSON_AddItemToArray(s->list, row);
   return write_result(s, false);
 }
 
 static Status bench_all(Session *s) {
-  const Relay relay = {.count = STAGES,
+  const Relay relay = {.count = ITEMS,
                        .size = sizeof(Report),
                        .here = s->plan->here,
                        .context = s,

@@ -115,7 +115,9 @@ Status command_model_bench(int argc, char **argv, Ranks ranks) {
           "beside reading its weights.\n"
           "With --device cuda instead whole steps of SliME-8B's Stages I, II and III with LoRA, CLIP included, with "
           "random weights: samples a second, the share of the rate of a large product timed before each step, and the "
-          "memory of weights, gradients, moments and activations.",
+          "memory of weights, gradients, moments and activations. Last, answers: a token after the other, beside the "
+          "rate "
+          "of a large copy.",
       .examples = "seesaw model bench\nseesaw model bench --threads 1 --json bench.json\n"
                   "seesaw model bench --device cuda --json stages.json\n"
                   "seesaw model bench --device host\n",

@@ -345,6 +345,7 @@ Test(device, times_the_stages) {
   scratch_read(scratch_path("b.json"), text, sizeof text);
   expect_contains(text, "\"Stage III, LoRA\"");
   expect_contains(text, "\"samples_per_second\"");
+  expect_contains(text, "\"fraction_of_copy\"");
   expect_contains(text, "\"dtype\":\t\"bf16\"");
 }
 
