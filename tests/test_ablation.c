@@ -486,7 +486,7 @@ static void spoil(const char *from, const char *to) {
 Test(ablation, blocks_are_complete_and_alike) {
   spoil("alternating,2,local,reason,9,40,", "alternating,2,local,reason,9,39,");
   expect_refused(answers_read(scratch_path("answers.csv"), &answers),
-                 "seed 2, family reason, block 9 has 39 items for row 'alternating' (views local) and 40");
+                 "seed 2, family reason, block 9 has 39 items, 0 of them positive, for row 'alternating' (views local) and 40");
   spoil("alternating,2,local,reason,9,40,", "alternating,7,local,reason,9,40,");
   expect_refused(answers_read(scratch_path("answers.csv"), &answers),
                  "row 'alternating', seed 2, views local has no block 9 of the family reason");
