@@ -193,7 +193,8 @@ static bool run_killed(const char *words, double seconds) {
 }
 
 Test(ablate, killed_at_random_moments_it_goes_on_to_the_same) {
-  static const char *const words = "ablate alternating,e2e " SMALL "--scale 0.02 --seeds 1 --jobs 2 ";
+  static const char *const words = "ablate alternating,e2e " SMALL
+                                   "--scale " SANITIZED_OR("0.01", "0.02") " --seeds 1 --jobs 2 ";
   char command[1024];
   program_succeeds("%s --results whole --runs r1 --features f1", words);
   snprintf(command, sizeof command, "%s --results killed --runs r2 --features f2", words);

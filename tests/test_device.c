@@ -341,6 +341,8 @@ Test(device, ablates_a_row) {
 
 Test(device, times_the_stages) {
   char text[1 << 14];
+  if (SANITIZED)
+    return; /* the kernels have their own tests with sanitizers */
   program_succeeds("model bench --device host --repeats 1 --json b.json");
   scratch_read(scratch_path("b.json"), text, sizeof text);
   expect_contains(text, "\"Stage III, LoRA\"");

@@ -368,7 +368,7 @@ static void expect_failure(const char *words, int status, const char *part) {
 
 #define SMALL "--method gd,als --cos 0.2:0.6:2 --k 0.5:1.5:3 --starts 8 --steps 500"
 /* 18 tiles of chaotic runs: long enough to be stopped on the way. */
-#define LONG "--method gd --cos 0.1:0.9:24 --k 1.5:1.6:24 --starts 64 --steps " SANITIZED_OR("350", "1000")
+#define LONG "--method gd --cos 0.1:0.9:24 --k 1.5:1.6:24 --starts 64 --steps " SANITIZED_OR("150", "1000")
 
 TestSuite(program, .init = scratch_make, .fini = scratch_remove);
 
