@@ -315,21 +315,26 @@ static void print_stage(const Stage *stage, const Report *r) {
          memory_print((size_t)r->bytes, memory));
 }
 
+/* What both kinds of rows hold: times under `name`, and memory. */
+static void add_common(const Session *s, const Report *r, const char *name, const Spread *seconds, cJSON *row) {
+  cJSON_AddNumberToObject(row, "repeats", (double)s->plan->repeats);
+  cJSON_AddNumberToObject(row, name, seconds->median);
+  cJSON_AddNumberToObject(row, "fastest", seconds->low);
+  cJSON_AddNumberToObject(row, "slowest", seconds->high);
+  cJSON_AddNumberToObject(row, "bytes", r->bytes);
+  if (r->used > 0.0)
+    cJSON_AddNumberToObject(row, "device_bytes_in_use", r->used);
+}
+
 static void add_stage(const Session *s, const Report *r, cJSON *row) {
   double took = r->seconds.median;
   cJSON_AddNumberToObject(row, "samples", r->samples);
   cJSON_AddNumberToObject(row, "rows", r->rows);
-  cJSON_AddNumberToObject(row, "repeats", (double)s->plan->repeats);
-  cJSON_AddNumberToObject(row, "seconds", took);
-  cJSON_AddNumberToObject(row, "fastest", r->seconds.low);
-  cJSON_AddNumberToObject(row, "slowest", r->seconds.high);
+  add_common(s, r, "seconds", &r->seconds, row);
   cJSON_AddNumberToObject(row, "samples_per_second", r->samples / took);
   cJSON_AddNumberToObject(row, "operations", r->operations);
   cJSON_AddNumberToObject(row, "product_flops", r->rate.median);
   cJSON_AddNumberToObject(row, "fraction_of_product", r->share);
-  cJSON_AddNumberToObject(row, "bytes", r->bytes);
-  if (r->used > 0.0)
-    cJSON_AddNumberToObject(row, "device_bytes_in_use", r->used);
 }
 
 static void print_answers(const Report *r) {
@@ -348,17 +353,11 @@ static void add_answers(const Session *s, const Report *r, cJSON *row) {
   const AnswersReport *a = &r->answers;
   cJSON_AddNumberToObject(row, "prompt_rows", a->rows);
   cJSON_AddNumberToObject(row, "prompt_seconds", a->prompt.median);
-  cJSON_AddNumberToObject(row, "repeats", (double)s->plan->repeats);
-  cJSON_AddNumberToObject(row, "seconds_per_token", a->seconds.median);
-  cJSON_AddNumberToObject(row, "fastest", a->seconds.low);
-  cJSON_AddNumberToObject(row, "slowest", a->seconds.high);
+  add_common(s, r, "seconds_per_token", &a->seconds, row);
   cJSON_AddNumberToObject(row, "tokens_per_second", 1.0 / a->seconds.median);
   cJSON_AddNumberToObject(row, "bytes_per_token", a->bytes);
   cJSON_AddNumberToObject(row, "copy_bytes_per_second", a->copying.median);
   cJSON_AddNumberToObject(row, "fraction_of_copy", a->share);
-  cJSON_AddNumberToObject(row, "bytes", r->bytes);
-  if (r->used > 0.0)
-    cJSON_AddNumberToObject(row, "device_bytes_in_use", r->used);
 }
 
 static void show(const Session *s, size_t which, const Report *r, cJSON *row) {
