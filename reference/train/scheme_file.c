@@ -214,7 +214,7 @@ static Status read_keys(const Reader *reader, Keys *k) {
 }
 
 static Status fill_turns(const Reader *reader, const Keys *k, Phase *phase) {
-  char *text = strdup(*k->turns ? k->turns : k->train);
+  char *text = strdup(k->turns); /* is cut up */
   Status status;
   if (!text)
     return status_error(STATUS_MEMORY, "not enough memory to read %s", reader->name);
@@ -225,7 +225,7 @@ static Status fill_turns(const Reader *reader, const Keys *k, Phase *phase) {
   else if (!*k->train || !*k->views)
     status = refuse(reader, "", "%s is missing; or turns instead of train and views", *k->train ? "views" : "train");
   else
-    status = read_groups(reader, "train", text, &phase->turn[0].groups);
+    status = read_groups(reader, "train", k->train, &phase->turn[0].groups);
   free(text);
   if (status.code == STATUS_OK && !*k->turns)
     status = read_views(reader, "views", k->views, &phase->turn[0]);
