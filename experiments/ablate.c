@@ -34,7 +34,8 @@ static const Selection selections[] = {
     {"table3", "baseline,global_moe,nq64,nq144,nq196,gamma90,gamma75,gamma50,smr,final"},
     {"table4", "baseline,llava_hd,monkey,e2e,alternating"},
     {"figure1", "baseline,qformer,qformer_alt,e2e,alternating"},
-    {"controls", "e2e_samples,e2e_flops,e2e_mix,e2e_rate,unfrozen,periodic,reversed,local_only,paper_preset,text_only"},
+    {"controls", "e2e_samples,e2e_flops,e2e_mix,e2e_rate,unfrozen,periodic,reversed,local_only,paper_preset,"
+                 "released_preset,text_only"},
 };
 enum { SELECTIONS = sizeof selections / sizeof *selections, ROWS_MOST = 64 };
 
@@ -561,7 +562,7 @@ Status command_ablate(int argc, char **argv, Ranks ranks) {
           "they kept; rows that are not trained with the first seed and the same --pictures and --scale are left out.\n"
           "Rows: baseline global_moe nq64 nq144 nq196 gamma90 gamma75 gamma50 smr final; llava_hd monkey e2e "
           "alternating; qformer qformer_alt; e2e_samples e2e_flops e2e_mix e2e_rate unfrozen periodic reversed "
-          "local_only paper_preset text_only.",
+          "local_only paper_preset released_preset text_only.",
       .examples = "seesaw ablate table4\n"
                   "seesaw ablate e2e,alternating --seeds 1 --scale 0.1 --split validation\n"
                   "seesaw ablate table4 --model mine\n"

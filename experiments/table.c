@@ -221,11 +221,12 @@ static const char DESCRIPTION[] =
     "only where an interval excludes zero. With --versus each row is compared with the same row of another folder: of "
     "a "
     "changed scheme, say, with the same exam.\n\nTables:\n"
-    "  3            global adapter, N_q, gamma, data; each row against the one above it\n"
+    "  3            global adapter, N_q, gamma, data; each row against the one that it changes\n"
     "  4            treatments and training strategies, and controls; each row against Alternating with the same "
     "views\n"
     "  figure1      what alternating training is worth, with and without local features\n\n"
-    "Samples and TFLOP are of a row's whole training, tokens those of the picture in its last phase.";
+    "Samples and TFLOP are of a row's whole training, tokens those of the picture in its last phase. Operations are "
+    "those of products and attention, forward and backward, without the tower's, whose features are computed once.";
 
 Status command_table(int argc, char **argv, Ranks ranks) {
   Settings settings = {.results = "results/ablation",

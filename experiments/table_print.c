@@ -253,7 +253,7 @@ static Status print_differences(const Table *table) {
   snprintf(
       title, sizeof title,
       "Paired differences%s over the seeds that both %s have, with bootstrap intervals; each for itself: of twenty "
-      "rows alike, up to one seems to differ",
+      "differences of nothing, one is expected to seem one",
       *table->versus ? " from the same rows of the other folder," : "", *table->versus ? "folders" : "rows");
   return sheet_print(&sheet, table->format, title, stdout);
 }

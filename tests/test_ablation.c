@@ -90,7 +90,7 @@ Test(ablation, rows_are_those_of_the_paper) {
                 "%s twice in a table", row->id);
   }
   cr_expect_arr_eq(found, lines, sizeof lines);
-  cr_expect_eq(controls, 28);
+  cr_expect_eq(controls, 31);
 }
 
 Test(ablation, recipes_and_rows_are_the_same) {

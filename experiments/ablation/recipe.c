@@ -43,7 +43,8 @@ const Recipe recipes[] = {
     {"reversed", SLIME, 9, 0.75, false, false, "reversed", ALL_VIEWS},
     {"local_only", SLIME, 9, 0.75, false, false, "local-only", ALL_VIEWS},
     {"paper_preset", SLIME, 9, 0.75, true, false, "alternating", ALL_VIEWS},
-    {"text_only", SLIME, 9, 1.0, false, false, "text-only", NO_VIEWS},
+    {"released_preset", SLIME, 9, 0.95, false, false, "released", ALL_VIEWS},
+    {"text_only", SLIME, 9, 1.0, false, true, "text-only", NO_VIEWS},
 };
 const size_t recipe_count = sizeof recipes / sizeof *recipes;
 

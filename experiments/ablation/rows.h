@@ -41,8 +41,8 @@ const char *row_ids(void);
  */
 const char *row_what(const char *id);
 
-/* row_shows_seeds: lines whose every seed is printed always: end-to-end training, tested with local tokens alone,
- * either collapses or does not, and a mean of the two says nothing. */
+/* row_shows_seeds: lines whose every seed is printed always: tested with tokens of one kind alone a model may collapse
+ * with one seed and not with another, and a mean of the two says nothing. */
 bool row_shows_seeds(const Row *row);
 
 /* Words of the result files, and the paper's benchmark of a family; each ends with NULL. */

@@ -17,8 +17,8 @@
  *   clip = 1                              ; norm; 0: none
  *   decay = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8     (a line each)
  *   gamma = 1                             ; the router's share; without it the model's
- *   global = mlp                          ; what the global view becomes in this phase: mlp, former, mixture; else the
- * model's longest = 2048                        ; rows of a sample; 0: any number
+ *   global = mlp                          ; the global view's way in this phase: mlp, former, mixture; else the model's
+ *   longest = 2048                        ; rows of a sample; 0: any number
  *
  * Instead of train and views, turns of both:
  *   turns = adapter:global | compression:local
