@@ -199,7 +199,7 @@ Test(chain, answers_of_another_setting_are_not_taken_for_done) {
   char text[4096];
   begin_bench(&b, 1);
   run_row(&b, "text_only", true);
-  expect_contains(file_of(&b, "text_only", "what.txt", text, sizeof text), "exam of 10 validation scenes\n");
+  expect_contains(file_of(&b, "text_only", "what.txt", text, sizeof text), "exam of 10 validation scenes as ");
   const Setting kept = b.setting;
   for (int change = 0; change < 4; change++) {
     b.setting = kept;

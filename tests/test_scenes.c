@@ -113,6 +113,23 @@ Test(scene, has_the_same_digest_only_where_it_is_the_same) {
   feed_scenes_close(&other);
 }
 
+/* Pictures and words both count; what lies beyond the first few scenes does not. */
+Test(scene, a_world_has_the_digest_of_what_is_drawn_and_said) {
+  SceneFeedPlan plan = {.seed = 4, .split = SPLIT_TRAIN, .count = 60, .talk = {.caption = true}}, other = plan;
+  Digest one, same, another;
+  assert_ok(feed_scenes_digest(&plan, &one));
+  other.count = 61;
+  assert_ok(feed_scenes_digest(&other, &same));
+  cr_expect_arr_eq(&one, &same, sizeof one);
+  other.talk = (SceneTalk){.families = 1, .rounds = 1};
+  assert_ok(feed_scenes_digest(&other, &another));
+  cr_expect_neq(memcmp(&one, &another, sizeof one), 0, "words");
+  other = plan;
+  other.seed = 5;
+  assert_ok(feed_scenes_digest(&other, &another));
+  cr_expect_neq(memcmp(&one, &another, sizeof one), 0, "pictures");
+}
+
 static void expect_places(const Scene *scene, size_t index) {
   double across = (double)scene->width / (double)scene->columns, down = (double)scene->height / (double)scene->rows;
   cr_expect(scene->count >= 3 && scene->count <= THINGS_MOST, "%zu", scene->count);

@@ -115,8 +115,8 @@ static Status add_phase(Text *text, const ModelConfig *config, const Phase *phas
 /* The text of phases 0 to `last`. */
 static Status describe(const ChainPlan *plan, size_t last, Text *text) {
   char line[160], digest[2 * DIGEST_SIZE + 1], device[OPS_ROOM];
-  snprintf(line, sizeof line, "pair %s\nseed %llu\n", digest_print(plan->pair->digest, digest),
-           (unsigned long long)plan->seed);
+  snprintf(line, sizeof line, "pair %s\nseed %llu, spread %g\n", digest_print(plan->pair->digest, digest),
+           (unsigned long long)plan->seed, START_SPREAD);
   TRY(text_append_string(text, line));
   snprintf(line, sizeof line, "computed in %s\n", ops_print(plan->ops, device));
   if (!ops_definition(plan->ops))

@@ -73,11 +73,14 @@ static const Feed *feed_named(void *context, const char *name) {
 /* Rows differ in what they are asked, under one name of the data. */
 static Status feed_about(void *context, const char *name, Text *text) {
   const Desk *desk = context;
-  const SceneFeedPlan *scenes = &desk->training;
-  const SceneTalk *talk = strcmp(name, "captions") == 0 ? &desk->caption_talk : &desk->question_talk;
-  char line[160];
-  snprintf(line, sizeof line, "scenes %zu of seed %llu: %s, families %u, rounds %zu\n", scenes->count,
-           (unsigned long long)scenes->seed, talk->caption ? "captions" : "questions", talk->families, talk->rounds);
+  SceneFeedPlan scenes = desk->training;
+  Digest world;
+  char line[200], digest[2 * DIGEST_SIZE + 1];
+  scenes.talk = strcmp(name, "captions") == 0 ? desk->caption_talk : desk->question_talk;
+  TRY(feed_scenes_digest(&scenes, &world));
+  snprintf(line, sizeof line, "scenes %zu of seed %llu: %s, families %u, rounds %zu, as %s\n", scenes.count,
+           (unsigned long long)scenes.seed, scenes.talk.caption ? "captions" : "questions", scenes.talk.families,
+           scenes.talk.rounds, digest_print(world, digest));
   return text_append_string(text, line);
 }
 
@@ -142,12 +145,16 @@ static Status describe(Desk *desk, Text *text) {
   static const char *const splits[SPLIT_COUNT] = {"train", "validation", "test"};
   const Setting *s = desk->setting;
   ChainPlan chain = chain_of(desk, NULL);
-  char line[256], digest[2 * DIGEST_SIZE + 1], scale[NUMBER_ROOM], device[OPS_ROOM];
-  number_print(s->scale, scale);
+  SceneFeedPlan exam = desk->testing;
+  Digest world;
+  char line[256], digest[2 * DIGEST_SIZE + 1], as[2 * DIGEST_SIZE + 1], scale[NUMBER_ROOM], device[OPS_ROOM];
   bool usual = ops_definition(s->ops);
-  snprintf(line, sizeof line, "pair %s, %zu scenes, scale %s, exam of %zu %s scenes%s%s\n",
+  exam.talk = (SceneTalk){.families = (1U << FAMILIES) - 1, .rounds = FAMILIES};
+  TRY(feed_scenes_digest(&exam, &world));
+  number_print(s->scale, scale);
+  snprintf(line, sizeof line, "pair %s, %zu scenes, scale %s, exam of %zu %s scenes as %s%s%s\n",
            digest_print(s->pair->digest, digest), s->pictures, scale, s->tests, splits[s->split],
-           usual ? "" : ", computed in ", usual ? "" : ops_print(s->ops, device));
+           digest_print(world, as), usual ? "" : ", computed in ", usual ? "" : ops_print(s->ops, device));
   TRY(text_append_string(text, line));
   return chain_text(&chain, text);
 }

@@ -94,10 +94,51 @@ Status scene_record(const SceneFeedPlan *plan, size_t index, Record *record) {
   return status;
 }
 
+/* ---- the world as it is ---- */
+
+enum { LOOKED_AT = 8 }; /* scenes */
+
+static Status add_picture(const SceneFeedPlan *plan, size_t index, Digest *digest) {
+  Scene scene = scene_make(plan->seed, plan->split, index);
+  Image image;
+  TRY(scene_draw(&scene, &image));
+  *digest = digest_add(*digest, image.pixels, 3 * image.width * image.height);
+  image_free(&image);
+  return status_ok();
+}
+
+static Status add_words(const SceneFeedPlan *plan, size_t index, Digest *digest) {
+  Record record;
+  TRY(scene_record(plan, index, &record));
+  for (size_t i = 0; i < record.turn_count; i++)
+    *digest = digest_add(*digest, record.turns[i].text, strlen(record.turns[i].text));
+  record_free(&record);
+  return status_ok();
+}
+
+/* Of each scene looked at. */
+static Status add_up(const SceneFeedPlan *plan, Status (*add)(const SceneFeedPlan *, size_t, Digest *),
+                     Digest *digest) {
+  for (size_t i = 0; i < LOOKED_AT && i < plan->count; i++)
+    TRY(add(plan, i, digest));
+  return status_ok();
+}
+
+Status feed_scenes_digest(const SceneFeedPlan *plan, Digest *digest) {
+  *digest = (Digest){0};
+  TRY(add_up(plan, add_picture, digest));
+  return add_up(plan, add_words, digest);
+}
+
 /* ---- the feed ---- */
 
+typedef struct SceneFeed {
+  SceneFeedPlan plan;
+  Digest drawn; /* how pictures of the plan look */
+} SceneFeed;
+
 static Status scene_example(void *state, size_t index, Example *example) {
-  const SceneFeedPlan *plan = state;
+  const SceneFeedPlan *plan = &((const SceneFeed *)state)->plan;
   Record record;
   TRY(scene_record(plan, index, &record));
   Status status = sample_make(&example->text, plan->tokenizer, plan->talk.caption ? TEMPLATE_PLAIN : TEMPLATE_LLAMA3,
@@ -115,25 +156,30 @@ static Status scene_pictured(void *state, size_t index, bool *pictured) {
 }
 
 static Status scene_picture(void *state, size_t index, Image *image) {
-  const SceneFeedPlan *plan = state;
+  const SceneFeedPlan *plan = &((const SceneFeed *)state)->plan;
   Scene scene = scene_make(plan->seed, plan->split, index);
   return scene_draw(&scene, image);
 }
 
 /* Equal scenes are equal to the last byte (scene_make zeroes what lies between the fields). */
 static Status scene_digest(void *state, size_t index, Digest *digest) {
-  const SceneFeedPlan *plan = state;
-  Scene scene = scene_make(plan->seed, plan->split, index);
-  *digest = digest_of(&scene, sizeof scene);
+  const SceneFeed *feed = state;
+  Scene scene = scene_make(feed->plan.seed, feed->plan.split, index);
+  *digest = digest_add(feed->drawn, &scene, sizeof scene);
   return status_ok();
 }
 
 Status feed_scenes_open(Feed *feed, const SceneFeedPlan *plan) {
-  SceneFeedPlan *state = malloc(sizeof *state);
+  SceneFeed *state = malloc(sizeof *state);
   *feed = (Feed){0};
   if (!state)
     return status_error(STATUS_MEMORY, "not enough memory for a feed of scenes");
-  *state = *plan;
+  *state = (SceneFeed){.plan = *plan};
+  Status status = add_up(plan, add_picture, &state->drawn);
+  if (status.code != STATUS_OK) {
+    free(state);
+    return status;
+  }
   *feed = (Feed){.state = state,
                  .count = plan->count,
                  .example = scene_example,

@@ -25,6 +25,10 @@ typedef struct SceneFeedPlan {
  * Errors: STATUS_MEMORY. */
 Status scene_record(const SceneFeedPlan *plan, size_t index, Record *record);
 
+/* feed_scenes_digest: of the first few pictures and conversations of the plan, whole. It changes with the code that
+ * draws and asks, so that what was computed in one world is not taken for another's. Errors: STATUS_MEMORY. */
+Status feed_scenes_digest(const SceneFeedPlan *plan, Digest *digest);
+
 /* feed_scenes_open: pictures of equal indices are the same whatever is said about them. feed_scenes_close: safe on a
  * zeroed Feed. Errors: STATUS_MEMORY. */
 Status feed_scenes_open(Feed *feed, const SceneFeedPlan *plan);
