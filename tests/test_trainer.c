@@ -153,6 +153,28 @@ static void watch(World *w, Seen *seen) {
 
 enum { ADAPTER = 1 << GROUP_GATE | 1 << GROUP_MLP | 1 << GROUP_FORMER };
 
+/* The scheme's key global: of the mixture only the branch that the phase names is used, and the gate is idle. */
+Test(trainer, a_phase_may_use_one_branch_of_the_mixture) {
+  static const Bridge ways[] = {BRIDGE_MLP, BRIDGE_FORMER, BRIDGE_COUNT};
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    World w;
+    Seen seen;
+    begin_tiny(&w, 1);
+    cr_assert_eq(w.model.config.global, BRIDGE_MIXTURE);
+    watch(&w, &seen);
+    w.plan.measure = true;
+    moves(&w, ADAPTER, VIEWS_GLOBAL, 1e-3);
+    w.phase.global = ways[i];
+    assert_ok(train_phase(&w.plan, &w.report));
+    bool mixture = ways[i] == BRIDGE_COUNT;
+    cr_expect_gt(seen.step[0].gradient[GROUP_MLP], 0.0, "the former's tokens go through it, too");
+    cr_expect_eq(seen.step[0].gradient[GROUP_FORMER] > 0.0, ways[i] != BRIDGE_MLP);
+    cr_expect_eq(seen.step[0].gradient[GROUP_GATE] > 0.0, mixture);
+    cr_expect_eq(w.model.config.global, BRIDGE_MIXTURE, "the model stays what it was");
+    end_world(&w);
+  }
+}
+
 Test(trainer, turns_move_one_after_the_other) {
   World w;
   Seen seen;
